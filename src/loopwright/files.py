@@ -44,7 +44,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; ours are ordinary files
             temporary.replace(path)
         except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror or error}. Free some space or choose another folder.") from error
+            raise InputError(
+                f"cannot write {path}: {error.strerror or error}. Free some space or choose another folder."
+            ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,0 +1,101 @@
+"""Log-mel spectrograms and the way back to magnitudes.
+
+Shapes: N samples, M mel bands, F bins, T frames. Oracle in the tests: librosa (Slaney scale, Slaney normalisation).
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from loopwright.audio.stft import circular_stft, hann
+from loopwright.config import MelConfig
+
+
+def slaney_hz_to_mel(hz: np.ndarray) -> np.ndarray:
+    """Slaney's mel scale: linear below 1 kHz (3 mel per 200 Hz), logarithmic above (27 mel per factor 6.4)."""
+    hz = np.asarray(hz, dtype=np.float64)
+    return np.where(hz < 1000.0, hz * 3 / 200, 15 + 27 * np.log(np.maximum(hz, 1e-9) / 1000) / np.log(6.4))
+
+
+def slaney_mel_to_hz(mel: np.ndarray) -> np.ndarray:
+    """Inverse of `slaney_hz_to_mel`."""
+    mel = np.asarray(mel, dtype=np.float64)
+    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
+
+
+@functools.lru_cache(maxsize=8)
+def mel_filterbank(mel: MelConfig) -> Tensor:
+    """Triangles of unit area (Slaney normalisation) on the Slaney scale. (M, F) float32."""
+    bins = np.linspace(0, mel.rate_hz / 2, mel.n_fft // 2 + 1)
+    low, high = slaney_hz_to_mel(np.array([mel.fmin_hz, mel.fmax_hz]))
+    edges = slaney_mel_to_hz(np.linspace(low, high, mel.n_mels + 2))
+    width = np.diff(edges)
+    ramps = edges[:, None] - bins[None, :]
+    weights = np.maximum(0, np.minimum(-ramps[:-2] / width[:-1, None], ramps[2:] / width[1:, None]))
+    weights *= (2.0 / (edges[2:] - edges[:-2]))[:, None]
+    return torch.from_numpy(weights.astype(np.float32))
+
+
+class LogMel(nn.Module):
+    """log10 magnitude mel spectrogram of whole bars.
+
+    Circular settings wrap frames round the loop; otherwise the published analysis: reflect padding of (n_fft - hop)/2.
+
+    Shape: (..., N) -> (..., M, N/hop).
+    """
+
+    filterbank: Tensor
+
+    def __init__(self, mel: MelConfig) -> None:
+        super().__init__()
+        self.mel = mel
+        self.register_buffer("filterbank", mel_filterbank(mel), persistent=False)
+
+    def magnitude(self, waveform: Tensor) -> Tensor:
+        """Magnitude spectrogram (..., F, T)."""
+        mel = self.mel
+        if mel.circular:
+            return circular_stft(waveform, mel.n_fft, mel.hop).abs()
+        pad = (mel.n_fft - mel.hop) // 2
+        flat = waveform.reshape(-1, waveform.shape[-1])
+        padded = nn.functional.pad(flat[:, None], (pad, pad), mode="reflect")[:, 0]
+        spec = torch.stft(
+            padded, mel.n_fft, mel.hop, window=hann(mel.n_fft).to(flat), center=False, return_complex=True
+        )
+        return spec.abs().reshape(*waveform.shape[:-1], *spec.shape[-2:])
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        return (self.filterbank @ self.magnitude(waveform)).clamp_min(self.mel.log_floor).log10()
+
+
+class MelInverse(nn.Module):
+    """Non-negative magnitudes whose mel is the given one: pseudo-inverse, then multiplicative (NNLS) updates.
+
+    The updates are those of Lee and Seung (2001) for the Euclidean distance: they keep magnitudes non-negative and never
+    raise the error. Shape: log-mel (..., M, T) -> magnitude (..., F, T).
+    """
+
+    filterbank: Tensor
+    inverse: Tensor
+    gram: Tensor
+
+    def __init__(self, mel: MelConfig, iterations: int = 32) -> None:
+        super().__init__()
+        self.mel = mel
+        self.iterations = iterations
+        bank = mel_filterbank(mel)
+        self.register_buffer("filterbank", bank, persistent=False)
+        self.register_buffer("inverse", torch.linalg.pinv(bank.double()).float(), persistent=False)
+        self.register_buffer("gram", (bank.T.double() @ bank.double()).float(), persistent=False)
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        target = 10.0**log_mel
+        magnitude = (self.inverse @ target).clamp_min(1e-7)
+        numerator = self.filterbank.T @ target
+        for _ in range(self.iterations):
+            magnitude = magnitude * numerator / (self.gram @ magnitude).clamp_min(1e-12)
+        return magnitude

@@ -1,0 +1,38 @@
+"""Change of rate: soxr for recordings, an exact Fourier method for circles."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+Float32 = npt.NDArray[np.float32]
+
+
+def resample(samples: Float32, from_hz: int, to_hz: int) -> Float32:
+    """Resample along axis 0 with soxr (HQ). Shape (N,) or (N, C) -> (round(N*to/from), ...)."""
+    if from_hz == to_hz:
+        return samples
+    out: Float32 = np.asarray(soxr.resample(samples, from_hz, to_hz, quality="HQ"), dtype=np.float32)
+    return out
+
+
+def resample_circle(loop: Float32, n_out: int) -> Float32:
+    """Resample one turn of a periodic signal to `n_out` samples along the last axis, exactly periodic.
+
+    The discrete Fourier series of the loop is cut or zero-padded: the ideal band-limited change of rate for a circle,
+    with no edges to go wrong and any length exact. Shape (..., N) -> (..., n_out).
+    """
+    n = loop.shape[-1]
+    if n == n_out:
+        return loop
+    spectrum = np.fft.rfft(loop.astype(np.float64), axis=-1)
+    keep = min(n, n_out) // 2 + 1
+    out = np.zeros((*loop.shape[:-1], n_out // 2 + 1), dtype=np.complex128)
+    out[..., :keep] = spectrum[..., :keep]
+    if min(n, n_out) % 2 == 0:  # the Nyquist line of the shorter side is shared by +f and -f
+        out[..., keep - 1] *= 0.5 if n_out > n else 2.0
+        if n_out < n:
+            out[..., keep - 1] = out[..., keep - 1].real
+    resampled: Float32 = (np.fft.irfft(out, n_out, axis=-1) * (n_out / n)).astype(np.float32)
+    return resampled

@@ -1,0 +1,65 @@
+"""The circular short-time Fourier transform: frames wrap round the loop, and the inverse overlap-adds modulo its length.
+
+Shapes: N samples of one turn, F = n_fft/2 + 1 bins, T = N/hop frames. Frame t is centred on sample t*hop, so rolling the
+loop by k*hop samples rolls the frames by k, exactly.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+
+
+@functools.lru_cache(maxsize=8)
+def hann(n_fft: int) -> Tensor:
+    """Periodic Hann window (n_fft,), float32."""
+    return torch.hann_window(n_fft, periodic=True)
+
+
+def wrap_pad(x: Tensor, before: int, after: int) -> Tensor:
+    """Extend the last axis by its own wrap-around, also by more than one turn. (..., N) -> (..., before + N + after)."""
+    n = x.shape[-1]
+    if before <= n and after <= n:
+        return torch.cat([x[..., n - before :], x, x[..., :after]], dim=-1)
+    index = torch.arange(-before, n + after, device=x.device) % n
+    return x[..., index]
+
+
+def circular_stft(x: Tensor, n_fft: int, hop: int, window: Tensor | None = None) -> Tensor:
+    """STFT of one turn of a loop. (..., N) real -> (..., F, T) complex, T = N/hop.
+
+    Raises ValueError if hop does not divide N.
+    """
+    n = x.shape[-1]
+    if n % hop:
+        raise ValueError(f"hop {hop} does not divide the loop of {n} samples")
+    window = (hann(n_fft) if window is None else window).to(x)
+    padded = wrap_pad(x, n_fft // 2, n_fft - n_fft // 2)
+    frames = padded.unfold(-1, n_fft, hop)[..., : n // hop, :]
+    return torch.fft.rfft(frames * window, dim=-1).transpose(-1, -2)
+
+
+def overlap_add(frames: Tensor, hop: int, n: int) -> Tensor:
+    """Add frames (..., T, W) at t*hop - W//2, modulo n. -> (..., n). T*hop must be n."""
+    *lead, t, width = frames.shape
+    # Fold each frame into pieces of one hop: piece j of frame t lands on hop-cell t + j, so the sum is T/hop rolls, not a scatter.
+    pieces = -(-width // hop)
+    padded = torch.nn.functional.pad(frames, (0, pieces * hop - width)).reshape(*lead, t, pieces, hop)
+    out = torch.zeros(*lead, t, hop, dtype=frames.dtype, device=frames.device)
+    for j in range(pieces):
+        out = out + torch.roll(padded[..., j, :], j, dims=-2)
+    return torch.roll(out.reshape(*lead, n), -(width // 2), dims=-1)
+
+
+def circular_istft(spectrum: Tensor, n_fft: int, hop: int, window: Tensor | None = None) -> Tensor:
+    """Least-squares inverse of `circular_stft`. (..., F, T) complex -> (..., T*hop) real.
+
+    The window envelope is the exact periodic one, so analysis followed by synthesis is the identity.
+    """
+    n = spectrum.shape[-1] * hop
+    frames = torch.fft.irfft(spectrum.transpose(-1, -2), n_fft, dim=-1)
+    window = (hann(n_fft) if window is None else window).to(frames)
+    envelope = overlap_add((window**2).expand(n // hop, n_fft), hop, n)
+    return overlap_add(frames * window, hop, n) / envelope.clamp_min(1e-8)
