@@ -1,0 +1,106 @@
+"""Phase from magnitude on a circle: phase-gradient integration along a maximum spanning tree.
+
+For a Gaussian window the phase gradient of an STFT follows from its log-magnitude alone (Prusa, Balazs, Sondergaard,
+"A Noniterative Method for Reconstruction of Phase from STFT Magnitude", 2017). They integrate it with a heap, loudest bin
+first, which visits the bins in the order of Prim's algorithm. We integrate along the maximum spanning tree of the
+time-frequency grid, found by Boruvka's algorithm, which works on whole arrays. Time is a circle: the edge from the last
+frame to the first is one like any other, and where the phase does not close round the loop, the tree is cut at a quiet spot.
+
+Shapes: B batch, F bins, T frames.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+HANN_GAMMA = 0.25645  # the Gaussian nearest to a Hann window of length L: exp(-pi t^2 / (gamma L^2)); table 1 of the paper
+QUIET = np.log(1e-6)  # bins this far below the loudest take no part: their phase cannot be heard
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+
+
+def phase_gradient(log_magnitude: Float, n_fft: int, hop: int) -> tuple[Float, Float]:
+    """Phase steps along time and along frequency of an STFT whose frames have time zero in their middle.
+
+    Args:
+        log_magnitude: natural logarithm (B, F, T), one turn of a loop, Hann window of `n_fft`.
+        n_fft: window and transform length in samples.
+        hop: samples from frame to frame.
+
+    Returns:
+        Steps from frame t to t+1 (B, F, T; the last one leads to frame 0) and from bin k to k+1 (B, F-1, T), in radians.
+    """
+    gamma = HANN_GAMMA * n_fft**2
+    bins = np.arange(log_magnitude.shape[1])[:, None]
+    padded = np.pad(log_magnitude, ((0, 0), (1, 1), (0, 0)), mode="reflect")  # spectra of real signals mirror at 0
+    across = (padded[:, 2:] - padded[:, :-2]) / 2
+    along = (np.roll(log_magnitude, -1, -1) - np.roll(log_magnitude, 1, -1)) / 2
+    per_frame = hop * (2 * np.pi * bins / n_fft + n_fft / gamma * across)
+    per_bin = -gamma / (hop * n_fft) * along
+    return (per_frame + np.roll(per_frame, -1, -1)) / 2, (per_bin[:, 1:] + per_bin[:, :-1]) / 2
+
+
+def integrate(weight: Float, step_time: Float, step_bin: Float) -> Float:
+    """Phases (B, F, T) that follow the given steps along the maximum spanning tree; the loudest bin of a tree gets 0.
+
+    Edges weigh the sum of their ends' `weight` (log-magnitude); bins below QUIET under the loudest of the loop keep 0.
+    """
+    n_batch, n_bins, n_frames = weight.shape
+    ids = np.arange(weight.size).reshape(weight.shape)
+    u = np.concatenate([ids.ravel(), ids[:, :-1].ravel()])
+    v = np.concatenate([np.roll(ids, -1, -1).ravel(), ids[:, 1:].ravel()])
+    step = np.concatenate([step_time.ravel(), step_bin.ravel()])
+    loud = (weight > weight.max(axis=(1, 2), keepdims=True) + QUIET).ravel()
+    flat = weight.ravel()
+    kept = np.flatnonzero(loud[u] & loud[v])
+    kept = kept[np.argsort(flat[u[kept]] + flat[v[kept]], kind="stable")]
+    return _spanning_phase(u[kept], v[kept], step[kept], flat).reshape(n_batch, n_bins, n_frames)
+
+
+def _spanning_phase(u: Int, v: Int, step: Float, weight: Float) -> Float:
+    """Potentials with potential[v] - potential[u] = step on the tree. Edges come lightest first, so rank is weight."""
+    n = len(weight)
+    component = np.arange(n)  # the root each node hangs under
+    offset = np.zeros(n)  # potential of a node minus that of its root
+    while True:
+        a, b = component[u], component[v]
+        outside = a != b
+        if not outside.any():
+            break
+        u, v, step, a, b = u[outside], v[outside], step[outside], a[outside], b[outside]
+        # Heaviest edge of each component: with repeated indices the last assignment stays, and edges are sorted.
+        heaviest = np.full(n, -1)
+        from_b = np.full(n, -1)
+        heaviest[a] = np.arange(len(a))
+        from_b[b] = np.arange(len(b))
+        heaviest = np.maximum(heaviest, from_b)
+        roots = np.flatnonzero(heaviest >= 0)
+        edge = heaviest[roots]
+        gap = step[edge] + offset[u[edge]] - offset[v[edge]]  # potential of b's root minus that of a's
+        first = a[edge] == roots
+        parent, delta = np.arange(n), np.zeros(n)
+        parent[roots] = np.where(first, b[edge], a[edge])
+        delta[roots] = np.where(first, -gap, gap)
+        # Two components that chose the same edge point at each other: one becomes the root.
+        both = roots[(parent[parent[roots]] == roots) & (roots < parent[roots])]
+        parent[both], delta[both] = both, 0.0
+        while (parent[parent[roots]] != parent[roots]).any():
+            delta[roots] += delta[parent[roots]]
+            parent[roots] = parent[parent[roots]]
+        offset += delta[component]
+        component = parent[component]
+    # Which node became root depends on numbering; the loudest one does not, so rolling the frames rolls the phases.
+    order = np.argsort(weight, kind="stable")
+    loudest = np.empty(n, dtype=np.int64)
+    loudest[component[order]] = order
+    return np.asarray(np.remainder(offset - offset[loudest[component]] + np.pi, 2 * np.pi) - np.pi)
+
+
+def phase_from_magnitude(magnitude: npt.NDArray[np.float32], n_fft: int, hop: int) -> npt.NDArray[np.float32]:
+    """Phases (B, F, T) in radians for the magnitudes of `circular_stft` (Hann, frames beginning at their first sample)."""
+    log_magnitude = np.log(np.maximum(magnitude.astype(np.float64), 1e-12))
+    phase = integrate(log_magnitude, *phase_gradient(log_magnitude, n_fft, hop))
+    phase = phase - np.pi * np.arange(magnitude.shape[1])[:, None]  # time zero: from the middle to the first sample
+    return phase.astype(np.float32)
