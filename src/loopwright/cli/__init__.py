@@ -10,6 +10,7 @@ import click
 # name -> (module:attribute, one line of help). Heavy imports live inside the commands.
 COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("loopwright.cli.doctor:doctor", "Say what is installed, what is found, and what is missing."),
+    "corpus": ("loopwright.cli.corpus:corpus", "Render loops to train on: drums, synths, or a demo."),
     "prepare": ("loopwright.cli.prepare:prepare", "Turn a folder of loops into training data."),
 }
 

@@ -1,0 +1,76 @@
+"""`loopwright corpus`: render training material."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on stderr, one line for each phase."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        tasks = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done)
+
+        yield show
+
+
+def _done(out: Path, n: int, rendered: int) -> None:
+    kept = f" ({n - rendered} were there already)" if rendered < n else ""
+    click.echo(f"{rendered} loops rendered{kept}.", err=True)
+    click.echo(out / "loops.csv")
+
+
+_out = click.option("-o", "--out", type=_FOLDER, required=True, help="Folder for the WAVs and loops.csv.")
+_seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same bytes.")
+_workers = click.option(
+    "--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="all cores", help="Processes."
+)
+
+
+def _count(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option("-n", "--count", type=click.IntRange(min=1), default=default, show_default=True, help="Bars to render.")
+
+
+@click.group()
+def corpus() -> None:
+    """Render folders of one-bar loops to train on. Killed half-way, the same command continues."""
+
+
+@corpus.command()
+@click.option("--groove", type=_FOLDER, required=True, help="The Groove MIDI Dataset (folder with info.csv).")
+@click.option("--oneshots", type=_FOLDER, required=True, help="Drum one-shots by kit (folder with index.csv).")
+@_out
+@_count(15_000)
+@_seed
+@_workers
+def drums(groove: Path, oneshots: Path, out: Path, count: int, seed: int, workers: int) -> None:
+    """Human and written drum bars, played by one-shot kits.
+
+    Example: loopwright corpus drums --groove data/groove --oneshots data/oneshots -o corpus/drums
+    """
+    from loopwright.pipeline.corpus import make_drums
+
+    skipped: list[str] = []
+    with _progress() as progress:
+        rendered = make_drums(
+            groove, oneshots, out, n=count, seed=seed, workers=workers, progress=progress, on_skip=skipped.append
+        )
+    for line in skipped:
+        click.echo(f"Skipped {line}", err=True)
+    _done(out, count, rendered)

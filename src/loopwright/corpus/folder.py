@@ -1,0 +1,164 @@
+"""A corpus on disk: a folder of one-bar WAVs and `loops.csv`. Whole or to be continued, never half-written.
+
+Loops are independent of one another and depend on (settings, number) alone, so a killed run is continued by running the
+same command: files that are there and of the right length are kept. `loops.csv` is written last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import soundfile
+
+from loopwright.corpus.circular import Floats
+from loopwright.errors import BusyError, InputError
+from loopwright.files import write_json, write_text
+
+RATE_HZ = 48_000
+BAR_SAMPLES = 96_000
+WAV_BYTES = 44 + 2 * BAR_SAMPLES
+COLUMNS = ("file", "bpm", "bars", "split", "style", "kind", "kit", "key", "licence", "attribution", "source")
+FORMAT = 1  # raise when the same settings and seed give other audio, so that old and new files are not mixed
+
+
+class Renderer(Protocol):
+    """Makes loops by number, each independent of the others."""
+
+    def __len__(self) -> int: ...
+
+    def loop(self, number: int) -> tuple[dict[str, str], Callable[[], Floats]]:
+        """The row of loop `number` (without file, bpm and bars), and a function that renders it: float32 (BAR_SAMPLES,)."""
+        ...
+
+
+def to_int16(x: Floats) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """Samples in -1 .. 1 as 16-bit integers, rounded; values outside are an error of the renderer."""
+    peak = float(np.abs(x).max(initial=0.0))
+    assert peak <= 1.0, f"a renderer gave a peak of {peak}"
+    return np.rint(x * 32767.0).astype(np.int16)
+
+
+def file_name(number: int, row: dict[str, str]) -> str:
+    """Path of a loop inside the corpus: readable, unique, with the tempo in its name."""
+    words = [row["style"], row["kit"], row["key"], f"{number:05d}", "120bpm"]
+    return "wav/" + "_".join(word for word in words if word) + ".wav"
+
+
+def write_bar(path: Path, x: Floats) -> None:
+    """Write a loop as a 48 kHz mono 16-bit WAV: under another name first, so that a WAV in the corpus is a whole one."""
+    assert x.shape == (BAR_SAMPLES,)
+    temporary = path.with_suffix(".part")
+    try:
+        soundfile.write(temporary, to_int16(x), RATE_HZ, subtype="PCM_16", format="WAV")
+        temporary.replace(path)
+    except (OSError, soundfile.SoundFileError) as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path}: {error}. Free some space or choose another folder, then run again.") from error
+
+
+@contextlib.contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Hold the corpus folder for this process; raises BusyError if another process is writing it."""
+    try:
+        (out / "wav").mkdir(parents=True, exist_ok=True)
+        handle = (out / ".lock").open("w")
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror}. Choose a folder you may write to.") from error
+    with handle:
+        try:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # no such lock on Windows: go without
+            pass
+        except OSError as error:
+            raise BusyError(f"another process is rendering into {out}. Wait for it, or choose another folder.") from error
+        yield
+    (out / ".lock").unlink(missing_ok=True)
+
+
+def check_settings(out: Path, settings: dict[str, Any]) -> None:
+    """Write `corpus.json`, or refuse a folder that was begun with other settings. Raises InputError."""
+    path = out / "corpus.json"
+    settings = {"format": FORMAT, **settings}
+    if path.exists():
+        try:
+            have = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} is damaged ({error}). Choose an empty folder.") from error
+        if have != settings:
+            raise InputError(f"{out} holds a corpus with other settings ({have}). Choose an empty folder, or the same settings.")
+    elif any((out / "wav").iterdir()):
+        raise InputError(f"{out / 'wav'} has files that no corpus.json explains. Choose an empty folder.")
+    else:
+        write_json(path, settings)
+
+
+_worker: tuple[Renderer, Path] | None = None
+
+
+def _begin(make: Callable[[], Renderer], out: Path) -> None:
+    global _worker
+    _worker = make(), out
+
+
+def _do(number: int) -> tuple[int, dict[str, str], bool]:
+    assert _worker is not None
+    renderer, out = _worker
+    row, render = renderer.loop(number)
+    name = file_name(number, row)
+    path = out / name
+    fresh = not (path.exists() and path.stat().st_size == WAV_BYTES)
+    if fresh:
+        write_bar(path, render())
+    return number, {"file": name, "bpm": "120", "bars": "1", **row}, fresh
+
+
+def write_corpus(
+    make: Callable[[], Renderer],
+    n: int,
+    out: Path,
+    settings: dict[str, Any],
+    *,
+    workers: int = 1,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Render the n loops of `make()` into `out`, skipping those already there, then write `loops.csv`.
+
+    `make` is called once in each worker (it must be picklable if workers > 1). Returns how many loops were rendered now.
+    Raises InputError (settings differ, cannot write), BusyError (another process is at work there).
+    """
+    out = Path(out)
+    with claimed(out):
+        check_settings(out, settings)
+        rows: dict[int, dict[str, str]] = {}
+        rendered = 0
+        with contextlib.ExitStack() as stack:
+            if workers > 1:
+                context = multiprocessing.get_context("spawn")  # the parent may hold threads, which do not survive a fork
+                pool = stack.enter_context(context.Pool(workers, _begin, (make, out)))
+                results: Iterator[tuple[int, dict[str, str], bool]] = pool.imap_unordered(_do, range(n), chunksize=16)
+            else:
+                _begin(make, out)
+                results = map(_do, range(n))
+            for number, row, fresh in results:
+                rows[number] = row
+                rendered += fresh
+                if on_progress:
+                    on_progress(len(rows), n)
+        text = io.StringIO(newline="")
+        table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows[number] for number in range(n))
+        for leftover in (out / "wav").glob("*.part"):
+            leftover.unlink()
+        write_text(out / "loops.csv", text.getvalue())
+    return rendered

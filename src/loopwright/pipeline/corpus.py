@@ -1,0 +1,42 @@
+"""Make a corpus: drums from human performances and one-shots, synth loops, or the demo that needs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from loopwright.corpus.drums import DrumRenderer, plan_drums
+from loopwright.corpus.folder import write_corpus
+from loopwright.corpus.groove import read_groove
+from loopwright.corpus.kits import Library
+
+Progress = Callable[[str, int, int], None]
+
+
+def _under(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
+    return (lambda done, total: progress(what, done, total)) if progress else None
+
+
+def make_drums(
+    groove: Path,
+    oneshots: Path,
+    out: Path,
+    *,
+    n: int = 15_000,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+    on_skip: Callable[[str], None] | None = None,
+) -> int:
+    """Render n drum bars into `out` (WAVs and loops.csv); run again to continue. Returns how many were rendered now.
+
+    `on_skip` gets a line for each performance that cannot be read. Raises InputError or BusyError.
+    """
+    library = Library(oneshots)  # fail before the slow part if a one-shot is missing or broken
+    assert library.samples
+    bars = read_groove(groove, on_skip=on_skip, on_progress=_under(progress, "reading performances"))
+    plan = plan_drums(bars, n, seed)
+    settings = {"corpus": "drums", "n": n, "seed": seed}
+    make = partial(DrumRenderer, plan, Path(oneshots), seed)
+    return write_corpus(make, n, out, settings, workers=workers, on_progress=_under(progress, "rendering drums"))
