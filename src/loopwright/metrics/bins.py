@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats, as_pair
+from loopwright.metrics.checks import Floats, Matrix, as_pair, mean_of
 
 _Z_5_PERCENT = 1.959963984540054  # two-sided 5% point of the normal distribution
 _CELLS = 4_000_000
@@ -35,15 +35,16 @@ def ndb(real: ArrayLike, fake: ArrayLike, *, bins: int = 100, whiten: bool = Fal
 
     `whiten` divides by the real standard deviation per column first. Seeded. Raises InputError for fewer real items than bins.
     """
-    a, b = as_pair(real, fake, least=1, dtype=np.float64)
+    a, b = as_pair(real, fake, least=1)
     if bins < 2 or len(a) < bins:
         raise InputError(
             f"{len(a)} real items cannot make {bins} cells; NDB wants ten times as many items as cells. "
             "Give more loops or fewer bins (at least 2)."
         )
-    mean = a.mean(axis=0)
-    scale = a.std(axis=0) + 1e-6 if whiten else np.ones(a.shape[1])
-    a, b = (a - mean) / scale, (b - mean) / scale
+    mean = mean_of(a)
+    scale = a.std(axis=0, dtype=np.float64) + 1e-6 if whiten else np.ones(a.shape[1])
+    # Centred first, then kept as narrow as it came: cells need no more digits than the judge gave.
+    a, b = ((x - mean).astype(x.dtype) / scale.astype(x.dtype) for x in (a, b))
     centres, labels = kmeans(a, bins, seed=seed)
     shares_a = np.bincount(labels, minlength=bins) / len(a)
     shares_b = np.bincount(assign(b, centres), minlength=bins) / len(b)
@@ -72,7 +73,7 @@ def jensen_shannon(p: ArrayLike, q: ArrayLike) -> float:
     return min(max(0.5 * (against_middle(a) + against_middle(b)), 0.0), math.log(2))
 
 
-def kmeans(x: Floats, k: int, *, seed: int = 0, rounds: int = _ROUNDS) -> tuple[Floats, NDArray[np.intp]]:
+def kmeans(x: Matrix, k: int, *, seed: int = 0, rounds: int = _ROUNDS) -> tuple[Matrix, NDArray[np.intp]]:
     """Lloyd's k-means from k-means++ starts: centres (k, D) and labels (N,). A cell that empties takes the farthest item."""
     rng = np.random.default_rng(seed)
     centres = _plus_plus(x, k, rng)
@@ -96,7 +97,7 @@ def kmeans(x: Floats, k: int, *, seed: int = 0, rounds: int = _ROUNDS) -> tuple[
     return centres, labels
 
 
-def assign(x: Floats, centres: Floats) -> NDArray[np.intp]:
+def assign(x: Matrix, centres: Matrix) -> NDArray[np.intp]:
     """Index of the nearest centre for each row, (N,): one matrix product a block, |x|^2 left out as it decides nothing."""
     half = 0.5 * np.einsum("kd,kd->k", centres, centres)
     step = max(1, _CELLS // len(centres))
@@ -104,7 +105,7 @@ def assign(x: Floats, centres: Floats) -> NDArray[np.intp]:
     return np.concatenate(parts)
 
 
-def _plus_plus(x: Floats, k: int, rng: np.random.Generator) -> Floats:
+def _plus_plus(x: Matrix, k: int, rng: np.random.Generator) -> Matrix:
     """k-means++ (Arthur & Vassilvitskii 2007): each start is drawn with probability proportional to squared distance."""
     norms = np.einsum("nd,nd->n", x, x)
     chosen = [int(rng.integers(len(x)))]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from loopwright.errors import InputError
 
 Floats = NDArray[np.float64]
+Matrix = NDArray[np.floating[Any]]  # float32 or float64, as it came: large sets are not copied whole
+
+_ROWS = 4096  # rows turned into float64 at a time
 
 
-def as_matrix(values: ArrayLike, side: str, *, least: int = 2, dtype: type = np.float64) -> NDArray[np.floating]:
-    """Return `values` as a finite (N, D) matrix, or raise InputError naming the `side` ("real", "fake").
-
-    float32 input stays in its values; `dtype` is what the arithmetic will run in.
-    """
+def as_matrix(values: ArrayLike, side: str, *, least: int = 2) -> Matrix:
+    """Return `values` as a finite (N, D) matrix, float32 or float64, or raise InputError naming the `side`."""
     matrix = np.asarray(values)
     if matrix.ndim != 2:
         raise InputError(f"the {side} embeddings must be a matrix (N, D), got shape {matrix.shape}.")
@@ -24,10 +27,10 @@ def as_matrix(values: ArrayLike, side: str, *, least: int = 2, dtype: type = np.
         raise InputError(f"the {side} side has {len(matrix)} items, this metric needs at least {least}. Give more loops.")
     if matrix.shape[1] == 0:
         raise InputError(f"the {side} embeddings have no columns.")
-    matrix = matrix.astype(dtype, copy=False)
-    finite = np.isfinite(matrix).all(axis=1)
-    if not finite.all():
-        bad = np.flatnonzero(~finite)
+    if matrix.dtype not in (np.float32, np.float64):
+        matrix = matrix.astype(np.float64)
+    bad = [start + row for start, block in blocks(matrix) for row in np.flatnonzero(~np.isfinite(block).all(axis=1))]
+    if bad:
         raise InputError(
             f"{len(bad)} of {len(matrix)} {side} embeddings are NaN or infinite (first: row {bad[0]}). "
             "Remove these files or mend the network that made them; a mean over NaN is no measure."
@@ -35,13 +38,22 @@ def as_matrix(values: ArrayLike, side: str, *, least: int = 2, dtype: type = np.
     return matrix
 
 
-def as_pair(
-    real: ArrayLike, fake: ArrayLike, *, least: int = 2, dtype: type = np.float64
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+def as_pair(real: ArrayLike, fake: ArrayLike, *, least: int = 2) -> tuple[Matrix, Matrix]:
     """Both sides as finite matrices of one width. Raises InputError otherwise."""
-    a, b = as_matrix(real, "real", least=least, dtype=dtype), as_matrix(fake, "fake", least=least, dtype=dtype)
+    a, b = as_matrix(real, "real", least=least), as_matrix(fake, "fake", least=least)
     if a.shape[1] != b.shape[1]:
         raise InputError(
             f"real embeddings have {a.shape[1]} columns, fake ones {b.shape[1]}. Embed both sides with the same judge network."
         )
     return a, b
+
+
+def blocks(matrix: Matrix, rows: int = _ROWS) -> Iterator[tuple[int, Floats]]:
+    """Yield (first row, float64 copy of up to `rows` rows): arithmetic in float64 without a copy of the whole."""
+    for start in range(0, len(matrix), rows):
+        yield start, matrix[start : start + rows].astype(np.float64)
+
+
+def mean_of(matrix: Matrix) -> Floats:
+    """Mean of each column in float64."""
+    return np.asarray(matrix.mean(axis=0, dtype=np.float64))

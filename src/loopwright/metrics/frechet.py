@@ -18,12 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats, as_pair
+from loopwright.metrics.checks import Floats, Matrix, as_pair, blocks, mean_of
 
 # Eigenvalues of L^T S_f L carry an absolute error of eps * largest, their roots sqrt(eps) * sqrt(largest): fine while the
 # Cholesky diagonal spans less than this ratio, otherwise the singular values are taken directly.
 _WORST_DIAGONAL = 1e-5
-_CHUNK = 65_536  # rows at a time for covariances: bounds the float64 copy of float32 embeddings
 
 
 def fad(real: ArrayLike, fake: ArrayLike) -> float:
@@ -38,12 +37,12 @@ def fad(real: ArrayLike, fake: ArrayLike) -> float:
     >>> abs(fad(x, x)) < 1e-9, round(fad(x, x + [3.0, 4.0, 0.0]), 6)
     (True, 25.0)
     """
-    a, b = as_pair(real, fake, dtype=np.float64)
+    a, b = as_pair(real, fake)
     return _fad(a, b)
 
 
-def _fad(a: Floats, b: Floats) -> float:
-    mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
+def _fad(a: Matrix, b: Matrix) -> float:
+    mean_a, mean_b = mean_of(a), mean_of(b)
     jump = mean_a - mean_b
     width = a.shape[1]
     if min(len(a), len(b)) > width:
@@ -80,12 +79,13 @@ def _close(jump: float, trace_a: float, trace_b: float, cross: float) -> float:
     return max(total, 0.0)
 
 
-def _covariance(x: Floats, mean: Floats) -> Floats:
+def _covariance(x: Matrix, mean: Floats) -> Floats:
     out = np.zeros((x.shape[1], x.shape[1]))
-    for start in range(0, len(x), _CHUNK):
-        centred = x[start : start + _CHUNK] - mean
-        out += centred.T @ centred
-    return out / (len(x) - 1)
+    for _, block in blocks(x):
+        block -= mean
+        out += block.T @ block
+    out /= len(x) - 1
+    return out
 
 
 def _cross_cholesky(cov_a: Floats, cov_b: Floats) -> float | None:
@@ -103,12 +103,16 @@ def _cross_cholesky(cov_a: Floats, cov_b: Floats) -> float | None:
     return float(np.sqrt(np.maximum(eigenvalues, 0.0)).sum())
 
 
-def _factor(x: Floats, mean: Floats) -> Floats:
-    """F with F^T F the covariance: (min(N, D), D)."""
-    scaled = (x - mean) / np.sqrt(len(x) - 1)
-    if len(x) <= x.shape[1]:
-        return scaled
-    return np.asarray(np.linalg.qr(scaled, mode="r"))
+def _factor(x: Matrix, mean: Floats) -> Floats:
+    """F with F^T F the covariance: (min(N, D), D). Tall sets are reduced block by block (R of [R; block] is R of all)."""
+    width = x.shape[1]
+    factor = np.zeros((0, width))
+    for _, block in blocks(x):
+        block -= mean
+        factor = np.vstack([factor, block])
+        if len(factor) > width:
+            factor = np.asarray(np.linalg.qr(factor, mode="r"), dtype=np.float64)
+    return np.asarray(factor / np.sqrt(len(x) - 1), dtype=np.float64)
 
 
 def _root(cov: Floats) -> Floats:
@@ -148,7 +152,7 @@ def fad_inf(
 
     Raises InputError if there are fewer items than `min_n`.
     """
-    a, b = as_pair(real, fake, dtype=np.float64)
+    a, b = as_pair(real, fake)
     most = len(b) if sides == "fake" else min(len(a), len(b))
     if min_n is None:
         min_n = max(2, min(500, most // 5))

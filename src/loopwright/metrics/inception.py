@@ -24,7 +24,7 @@ def inception_score(probabilities: ArrayLike, *, splits: int = 10, seed: int | N
     With a `seed` items are shuffled first: without, a folder sorted by style would put one style in each part.
     Raises InputError if rows are not probabilities or there are fewer items than splits.
     """
-    p = as_matrix(probabilities, "given", least=1)
+    p = as_matrix(probabilities, "given", least=1).astype(np.float64)
     if splits < 1 or len(p) < splits:
         raise InputError(f"the inception score needs at least one item for each of its {splits} splits, got {len(p)}.")
     if (p < 0).any() or not np.allclose(p.sum(axis=1), 1.0, atol=1e-3):

@@ -2,7 +2,7 @@
 
 MMD^2 = mean_{i != j} k(r_i, r_j) + mean_{i != j} k(f_i, f_j) - 2 mean_{i, j} k(r_i, f_j)  (Gretton et al. 2012, eq. 3).
 Its expectation does not depend on N, so small sets are noisy but not flattered; it can come out slightly below zero.
-Memory is one block of `_BLOCK` rows against the other side.
+Memory is one block of `_ROWS` x `_ROWS` pairs.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats, as_matrix, as_pair
+from loopwright.metrics.checks import Floats, Matrix, as_matrix, as_pair, mean_of
 
-_CELLS = 4_000_000  # cells of one block of pair values (32 MB in float64)
+_ROWS = 2048  # rows of each side in one block of pairs (32 MB in float64)
 _MEDIAN_ROWS = 3000  # rows of the reference from which the median distance is taken
 KAD_SCALE = 100.0  # Chung et al., arXiv:2502.15602, report 100 times the squared MMD
 
@@ -29,9 +29,8 @@ def kad(real: ArrayLike, fake: ArrayLike, *, bandwidth: float | None = None) -> 
     The bandwidth depends on the reference alone, so rows of one table share it (Chung et al., arXiv:2502.15602).
     Raises InputError for fewer than two items, NaN, unequal widths, or a reference whose items are all alike.
     """
-    a, b = as_pair(real, fake, dtype=np.float64)
-    centre = a.mean(axis=0)  # distances do not change; |x|^2 + |y|^2 - 2xy loses fewer digits near the origin
-    a, b = a - centre, b - centre
+    a, b = as_pair(real, fake)
+    centre = mean_of(a)  # distances do not change; |x|^2 + |y|^2 - 2xy loses fewer digits near the origin
     scale = median_distance(a) if bandwidth is None else float(bandwidth)
     if not scale > 0:
         raise InputError(
@@ -43,18 +42,18 @@ def kad(real: ArrayLike, fake: ArrayLike, *, bandwidth: float | None = None) -> 
         gram *= -1.0 / (2.0 * scale * scale)
         return np.exp(gram, out=gram)
 
-    return KAD_SCALE * _mmd2(a, b, gaussian)
+    return KAD_SCALE * _mmd2(a, b, gaussian, centre)
 
 
 def kid(real: ArrayLike, fake: ArrayLike) -> float:
     """Kernel inception distance: unbiased MMD^2 with k = (x.y / D + 1)^3, all items at once (arXiv:1801.01401)."""
-    a, b = as_pair(real, fake, dtype=np.float64)
+    a, b = as_pair(real, fake)
     width = a.shape[1]
 
     def cubic(x: Floats, y: Floats) -> Floats:
         return np.asarray((x @ y.T / width + 1.0) ** 3)
 
-    return _mmd2(a, b, cubic)
+    return _mmd2(a, b, cubic, np.zeros(width))
 
 
 def median_distance(reference: ArrayLike) -> float:
@@ -62,10 +61,10 @@ def median_distance(reference: ArrayLike) -> float:
 
     Exact up to 3,000 rows; of more, from 3,000 rows spread evenly through the set (the same ones every time).
     """
-    x = as_matrix(reference, "real", dtype=np.float64)
+    x = as_matrix(reference, "real")
     if len(x) > _MEDIAN_ROWS:
         x = x[np.linspace(0, len(x) - 1, _MEDIAN_ROWS).round().astype(int)]
-    x = x - x.mean(axis=0)
+    x = x - mean_of(x)
     upper = np.triu_indices(len(x), 1)
     return float(np.sqrt(np.median(squared_distances(x, x)[upper])))
 
@@ -79,26 +78,28 @@ def squared_distances(x: Floats, y: Floats) -> Floats:
     return np.asarray(np.maximum(out, 0.0, out=out))
 
 
-def _mmd2(a: Floats, b: Floats, kernel: Kernel) -> float:
-    return _mean_within(a, kernel) + _mean_within(b, kernel) - 2.0 * _total(a, b, kernel) / (len(a) * len(b))
+def _mmd2(a: Matrix, b: Matrix, kernel: Kernel, centre: Floats) -> float:
+    across = sum(
+        kernel(x, y).sum() for i in _starts(a) for j in _starts(b) for x, y in [(_part(a, i, centre), _part(b, j, centre))]
+    )
+    return _mean_within(a, kernel, centre) + _mean_within(b, kernel, centre) - 2.0 * float(across) / (len(a) * len(b))
 
 
-def _rows(other: int) -> int:
-    return max(1, _CELLS // other)
+def _starts(x: Matrix) -> range:
+    return range(0, len(x), _ROWS)
 
 
-def _total(x: Floats, y: Floats, kernel: Kernel) -> float:
-    step = _rows(len(y))
-    return float(sum(kernel(x[i : i + step], y).sum() for i in range(0, len(x), step)))
+def _part(x: Matrix, start: int, centre: Floats) -> Floats:
+    return np.asarray(x[start : start + _ROWS] - centre, dtype=np.float64)
 
 
-def _mean_within(x: Floats, kernel: Kernel) -> float:
+def _mean_within(x: Matrix, kernel: Kernel, centre: Floats) -> float:
     """Mean of k over pairs of different rows; the diagonal is left out one by one, not assumed to be 1."""
-    total, step = 0.0, _rows(len(x))
-    for i in range(0, len(x), step):
-        # Only rows from i on: each off-diagonal block counts twice.
-        block = kernel(x[i : i + step], x[i:])
-        rows = block.shape[0]
-        square = block[:, :rows]
-        total += float(square.sum() - np.trace(square)) + 2.0 * float(block[:, rows:].sum())
+    total = 0.0
+    for i in _starts(x):
+        rows = _part(x, i, centre)
+        square = kernel(rows, rows)
+        total += float(square.sum() - np.trace(square))
+        for j in range(i + _ROWS, len(x), _ROWS):  # each block off the diagonal stands for two
+            total += 2.0 * float(kernel(rows, _part(x, j, centre)).sum())
     return total / (len(x) * (len(x) - 1))
