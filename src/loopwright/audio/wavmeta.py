@@ -76,7 +76,7 @@ def acid_chunk(bpm: float, beats: int, *, beats_per_bar: int = 4, root_note: int
     """The `acid` chunk of a loop that a DAW may stretch. The tempo is stored as a 32-bit float."""
     flags = ACID_STRETCH | (ACID_ROOT_SET if root_note is not None else 0)
     root = MIDDLE_C if root_note is None else root_note
-    # flags, root, two fields nobody has explained (written as every known program does), beats, meter (denominator first), tempo
+    # flags, root, two unexplained fields (written as other programs do), beats, meter (denominator first), tempo
     return chunk(b"acid", struct.pack("<IHHfIHHf", flags, root, 0x8000, 0.0, beats, 4, beats_per_bar, bpm))
 
 
