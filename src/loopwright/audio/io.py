@@ -58,9 +58,7 @@ def read_audio(path: Path, *, max_seconds: float | None = None) -> Audio:
     return Audio(samples, rate_hz)
 
 
-def write_wav(
-    path: Path, samples: npt.ArrayLike, rate_hz: int, *, subtype: str = "PCM_24", chunks: bytes = b""
-) -> None:
+def write_wav(path: Path, samples: npt.ArrayLike, rate_hz: int, *, subtype: str = "PCM_24", chunks: bytes = b"") -> None:
     """Write a WAV file atomically.
 
     Args:

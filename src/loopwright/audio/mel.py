@@ -63,9 +63,7 @@ class LogMel(nn.Module):
         pad = (mel.n_fft - mel.hop) // 2
         flat = waveform.reshape(-1, waveform.shape[-1])
         padded = nn.functional.pad(flat[:, None], (pad, pad), mode="reflect")[:, 0]
-        spec = torch.stft(
-            padded, mel.n_fft, mel.hop, window=hann(mel.n_fft).to(flat), center=False, return_complex=True
-        )
+        spec = torch.stft(padded, mel.n_fft, mel.hop, window=hann(mel.n_fft).to(flat), center=False, return_complex=True)
         return spec.abs().reshape(*waveform.shape[:-1], *spec.shape[-2:])
 
     def forward(self, waveform: Tensor) -> Tensor:

@@ -37,9 +37,7 @@ def mel_sheet(
         axis.set_axis_off()
         if i >= n:
             continue
-        axis.imshow(
-            log_mels[i], origin="lower", aspect="auto", cmap="magma", vmin=low, vmax=high, interpolation="nearest"
-        )
+        axis.imshow(log_mels[i], origin="lower", aspect="auto", cmap="magma", vmin=low, vmax=high, interpolation="nearest")
         for beat in range(1, 4):
             axis.axvline(beat * log_mels[i].shape[1] / 4 - 0.5, color="white", alpha=0.25, lw=0.6)
         if titles:

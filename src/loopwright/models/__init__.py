@@ -1,1 +1,1 @@
-""""""
+"""Generators, projections and discriminators: modules only, built from plain arguments."""

@@ -1,0 +1,157 @@
+"""The projected discriminator: small trainable heads on fixed mixtures of frozen features (arXiv:2111.01007).
+
+Shapes: B batch, C channels, M mel positions, T time positions, S log-mel frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from loopwright.models.layers import pad_cylinder
+from loopwright.models.projection import Projection
+
+
+class TapLike(Protocol):
+    """A place where features are taken."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of its maps."""
+
+
+class Pyramid(Protocol):
+    """What a discriminator needs of a feature network: its taps, finest first, and the features of log-mels."""
+
+    @property
+    def taps(self) -> Sequence[TapLike]:
+        """The taps, finest first."""
+
+    def __call__(self, log_mel: Tensor) -> list[Tensor]:
+        """(B, M, S) -> list of (B, C, M', T'), finest first."""
+
+
+def minibatch_stddev(x: Tensor, group: int = 4) -> Tensor:
+    """Append one channel: the standard deviation within groups of the batch, averaged. (B, C, ..) -> (B, C+1, ..)."""
+    b, _, m, t = x.shape
+    g = group if b % group == 0 else b
+    y = x.reshape(g, b // g, *x.shape[1:])
+    y = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    return torch.cat([x, y.repeat(g).reshape(b, 1, 1, 1).expand(b, 1, m, t)], dim=1)
+
+
+class SeparableBlock(nn.Module):
+    """Depthwise 3x3, pointwise 1x1 (both spectral-norm), normalisation, leaky ReLU, optional 2x2 average pool."""
+
+    def __init__(self, channels: int, out_channels: int, *, norm: str, circular: bool, pool: bool) -> None:
+        super().__init__()
+        self.depthwise = spectral_norm(nn.Conv2d(channels, channels, 3, groups=channels, bias=False))
+        self.pointwise = spectral_norm(nn.Conv2d(channels, out_channels, 1, bias=False))
+        self.norm: nn.Module
+        if norm == "batch":
+            self.norm = nn.BatchNorm2d(out_channels)
+        elif norm == "group":  # per sample: real and fake cannot be told apart by whom they share a batch with
+            self.norm = nn.GroupNorm(max(1, out_channels // 16), out_channels)
+        else:
+            assert norm == "none", norm
+            self.norm = nn.Identity()
+        self.circular, self.pool = circular, pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pointwise(self.depthwise(pad_cylinder(x, 1, 1, circular=self.circular)))
+        x = F.leaky_relu(self.norm(x), 0.2)
+        return F.avg_pool2d(x, 2) if self.pool else x
+
+
+class Head(nn.Module):
+    """One scale's verdict: separable blocks down to a coarse grid, minibatch stddev, a final convolution.
+
+    Shape: (B, C, M, T) -> logits (B, 1, M / 2**downs, T / 2**downs).
+    """
+
+    def __init__(
+        self, channels: int, *, downs: int, norm: str = "group", circular: bool = True, widest: int = 256, labels: int = 0
+    ) -> None:
+        super().__init__()
+        widths = [channels]
+        for _ in range(downs):
+            widths.append(min(widths[-1] * 2, widest))
+        self.blocks = nn.ModuleList(
+            SeparableBlock(a, b, norm=norm, circular=circular, pool=True) for a, b in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.last = SeparableBlock(widths[-1], widths[-1], norm=norm, circular=circular, pool=False)
+        self.logits = spectral_norm(nn.Conv2d(widths[-1] + 1, 1, 3))
+        self.label_embedding = spectral_norm(nn.Embedding(labels, widths[-1])) if labels else None
+        self.circular = circular
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        x = self.last(x)
+        out = self.logits(pad_cylinder(minibatch_stddev(x), 1, 1, circular=self.circular))
+        if self.label_embedding is not None:  # projection discriminator (arXiv:1802.05637)
+            assert labels is not None, "a conditional discriminator needs labels"
+            out = out + (x.mean(dim=(2, 3)) * self.label_embedding(labels)).sum(dim=1)[:, None, None, None]
+        return out
+
+
+class ProjectedDiscriminator(nn.Module):
+    """Heads on the projected features of one or more frozen networks. Each head is judged by its own hinge.
+
+    The networks are received, not built here, and are not part of `state_dict`: they are frozen and named in the recipe.
+
+    Args:
+        networks: feature networks (see `features`).
+        heads: how many scales get a head, from the finest.
+        ccm, csm, seed: see `Projection`.
+        norm: normalisation in heads, "group", "batch" or "none".
+        circular: wrap time in heads.
+        labels: number of classes of a conditional discriminator.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[Pyramid],
+        *,
+        heads: int = 4,
+        ccm: bool = True,
+        csm: bool = True,
+        norm: str = "group",
+        circular: bool = True,
+        seed: int = 0,
+        labels: int = 0,
+    ) -> None:
+        super().__init__()
+        self._networks = list(networks)  # a plain list: frozen networks stay out of parameters() and state_dict()
+        self.projections, self.heads = nn.ModuleList(), nn.ModuleList()
+        for number, network in enumerate(self._networks):
+            channels = [tap.channels for tap in network.taps]
+            projection = Projection(channels, ccm=ccm, csm=csm, seed=seed * 10 + number)
+            count = min(heads, len(channels))
+            self.projections.append(projection)
+            self.heads.append(
+                nn.ModuleList(
+                    Head(c, downs=len(channels) - 1 - i, norm=norm, circular=circular, labels=labels)
+                    for i, c in enumerate(projection.out_channels[:count])
+                )
+            )
+
+    def features(self, log_mel: Tensor) -> list[list[Tensor]]:
+        """Projected features per network and scale. log_mel: (B, M, S). Differentiable to its input."""
+        return [project(net(log_mel)) for net, project in zip(self._networks, self.projections, strict=True)]
+
+    def judge(self, features: Sequence[Sequence[Tensor]], labels: Tensor | None = None) -> list[Tensor]:
+        """Logits of every head: list of (B, 1, m, t)."""
+        return [
+            head(x, labels)
+            for heads, scales in zip(self.heads, features, strict=True)
+            for head, x in zip(heads, scales, strict=False)
+        ]
+
+    def forward(self, log_mel: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        return self.judge(self.features(log_mel), labels)

@@ -1,0 +1,149 @@
+"""Layers of StyleGAN2 (arXiv:1912.04958) on a cylinder: time wraps round, mel bands do not.
+
+Shapes: B batch, C channels, M mel positions, T time positions, W style size. Feature maps are (B, C, M, T).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def pad_cylinder(x: Tensor, mel: int, time: int, *, circular: bool = True) -> Tensor:
+    """Pad (B, C, M, T) by `mel` zeros on both mel sides and `time` wrapped (or zero) frames on both time sides."""
+    if time:
+        if circular:
+            x = torch.cat([x[..., -time:], x, x[..., :time]], dim=-1)
+        else:
+            x = F.pad(x, (time, time))
+    return F.pad(x, (0, 0, mel, mel)) if mel else x
+
+
+class EqualLinear(nn.Module):
+    """Linear layer with equalised learning rate: weights are N(0, 1)/lr_mul and scaled when used.
+
+    Shape: (..., in_features) -> (..., out_features).
+    """
+
+    def __init__(self, in_features: int, out_features: int, *, bias_init: float = 0.0, lr_mul: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_mul)
+        self.bias = nn.Parameter(torch.full((out_features,), bias_init / lr_mul))
+        self.scale = in_features**-0.5 * lr_mul
+        self.lr_mul = lr_mul
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.scale, self.bias * self.lr_mul)
+
+
+def leaky(x: Tensor) -> Tensor:
+    """Leaky ReLU of slope 0.2, rescaled to keep the variance (StyleGAN2's fused_leaky_relu)."""
+    return F.leaky_relu(x, 0.2) * 2**0.5
+
+
+class Mapping(nn.Module):
+    """Latent to style: unit length, then fully connected layers at a hundredth of the learning rate.
+
+    Shape: z (B, Z) -> w (B, W).
+    """
+
+    def __init__(self, z_dim: int, w_dim: int, layers: int, lr_mul: float = 0.01) -> None:
+        super().__init__()
+        sizes = [z_dim] + [w_dim] * layers
+        self.layers = nn.ModuleList(EqualLinear(a, b, lr_mul=lr_mul) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
+        for layer in self.layers:
+            x = leaky(layer(x))
+        return x
+
+
+def upsample(x: Tensor, *, mel: bool, circular: bool = True) -> Tensor:
+    """Double time (and mel) with the filter [1, 3, 3, 1]/4, the linear interpolation of StyleGAN2's skip path.
+
+    Written by phases: out[2i] = (x[i-1] + 3 x[i])/4, out[2i+1] = (3 x[i] + x[i+1])/4.
+    """
+    y = pad_cylinder(x, 0, 1, circular=circular)
+    centre = 0.75 * y[..., 1:-1]
+    x = torch.stack([centre + 0.25 * y[..., :-2], centre + 0.25 * y[..., 2:]], dim=-1).flatten(-2)
+    if mel:
+        y = F.pad(x, (0, 0, 1, 1))
+        centre = 0.75 * y[..., 1:-1, :]
+        x = torch.stack([centre + 0.25 * y[..., :-2, :], centre + 0.25 * y[..., 2:, :]], dim=-2).flatten(-3, -2)
+    return x
+
+
+def blur(x: Tensor, *, mel: bool, gain: float) -> Tensor:
+    """Valid [1, 3, 3, 1]/8 filter along time (and mel), times `gain`. Each filtered axis gets 3 shorter."""
+    taps = (0.125, 0.375, 0.375, 0.125)
+    n = x.shape[-1] - 3
+    x = sum((gain * tap) * x[..., i : i + n] for i, tap in enumerate(taps))  # type: ignore[assignment]
+    if mel:
+        n = x.shape[-2] - 3
+        x = sum(tap * x[..., i : i + n, :] for i, tap in enumerate(taps))  # type: ignore[assignment]
+    return x
+
+
+class ModulatedConv(nn.Module):
+    """Style-modulated convolution as one shared convolution (StyleGAN2 section 2.2, rearranged).
+
+    Scaling the weights by a style s per sample equals scaling the input channels by s; demodulation divides each output
+    channel by the norm of its scaled weights. Both are elementwise, so no per-sample weights and no grouped convolution.
+
+    `up` doubles time (and mel): a transposed convolution of stride 2, then the [1, 3, 3, 1] blur.
+
+    Shape: x (B, C, M, T), w (B, W) or per frame (B, W, T) -> (B, K, M, T) or doubled.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int,
+        w_dim: int,
+        *,
+        kernel: tuple[int, int] = (3, 3),
+        demodulate: bool = True,
+        up: bool = False,
+        circular: bool = True,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, channels, *kernel))
+        self.scale = (channels * kernel[0] * kernel[1]) ** -0.5
+        self.affine = EqualLinear(w_dim, channels, bias_init=1.0)
+        self.kernel = kernel
+        self.demodulate = demodulate
+        self.up = up
+        self.circular = circular
+
+    def _styles(self, w: Tensor, frames: int) -> Tensor:
+        """(B, W) -> (B, C, 1, 1); a style per frame (B, W, T') -> (B, C, 1, frames), held or averaged to this scale."""
+        if w.dim() == 2:
+            return self.affine(w)[:, :, None, None]
+        w = F.interpolate(w, size=frames, mode="area") if w.shape[-1] > frames else w
+        return self.affine(w.transpose(1, 2)).transpose(1, 2)[:, :, None, :]
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        styles = self._styles(w, x.shape[-1])
+        weight = self.weight * self.scale
+        x = x * styles
+        mel = self.kernel[0] > 1
+        if self.up:
+            x = pad_cylinder(x, 1 if mel else 0, 1, circular=self.circular)
+            stride = (2 if mel else 1, 2)
+            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=stride)
+            # n + 2 inputs give 2n + 5 outputs, of which 2n + 3 go through the blur; the outermost saw the padding alone.
+            x = x[..., 1:-1]
+            if mel:
+                x = x[..., 1:-1, :]
+            x = blur(x, mel=mel, gain=4.0 if mel else 2.0)
+        else:
+            x = F.conv2d(pad_cylinder(x, self.kernel[0] // 2, self.kernel[1] // 2, circular=self.circular), weight)
+        if self.demodulate:
+            norms = torch.einsum("bcmt,oc->bomt", styles.square(), weight.square().sum(dim=(2, 3)))
+            norms = torch.rsqrt(norms + 1e-8)
+            if norms.shape[-1] > 1 and self.up:
+                norms = norms.repeat_interleave(2, dim=-1)
+            x = x * norms
+        return x

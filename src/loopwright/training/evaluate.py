@@ -1,0 +1,86 @@
+"""Measurements during training: generated bars against held-out real ones, in embedding space, through the bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from loopwright.data import PreparedData
+from loopwright.features import build_embedder
+from loopwright.metrics import fad, kad, prdc
+from loopwright.models.generator import Generator
+from loopwright.training.seeds import generator_for
+
+
+@torch.no_grad()
+def generate_batch(
+    generator: Generator, n: int, *, seed: int, batch: int = 25, truncation: float = 1.0, labels: Tensor | None = None
+) -> Tensor:
+    """`n` normalised log-mels (n, M, T) on the CPU; the i-th depends on (seed, i) alone, not on the batch size."""
+    device = generator.constant.device
+    parts = []
+    for start in range(0, n, batch):
+        rngs = [generator_for(seed, i, "eval") for i in range(start, min(n, start + batch))]
+        z = torch.cat([torch.randn(1, generator.z_dim, generator=rng) for rng in rngs]).to(device)
+        noise = [torch.cat(maps) for maps in zip(*(generator.make_noise(1, rng) for rng in rngs), strict=True)]
+        some = None if labels is None else labels[start : start + len(z)].to(device)
+        w = generator.truncate(generator.mapping(z, some), truncation)
+        parts.append(generator.synthesis(w[:, None].expand(-1, generator.n_styles, -1), noise).float().cpu())
+    return torch.cat(parts)
+
+
+class TickJudge:
+    """FAD, KAD, density and coverage of a generator's average against held-out real bars, by several networks.
+
+    Args:
+        data: prepared data; bars of `validation` (or, if there are too few, `train`) are the held-out reference.
+        names: embedding networks, as in `features.build_embedder`.
+        n: bars on each side.
+        device: where the embedders run.
+    """
+
+    def __init__(self, data: PreparedData, names: Sequence[str], *, n: int, seed: int, device: torch.device) -> None:
+        self.data, self.n, self.seed, self.device = data, n, seed, device
+        held_out = data.indices("validation")
+        self.split = "validation" if len(held_out) >= 20 else "train"
+        if self.split == "train":
+            held_out = data.indices("train")
+        rng = np.random.default_rng(seed)
+        self.n = min(n, len(held_out))
+        rows = np.sort(rng.choice(held_out, self.n, replace=False))
+        train = data.indices("train")
+        others = np.sort(rng.choice(train, min(self.n, len(train)), replace=False))
+        self.embedders = {name: build_embedder(name, data.mel).to(device) for name in names}
+        self.real = {name: self._embed(name, self._crop(data.log_mel(rows))) for name in names}
+        self.baseline: dict[str, float] = {}
+        for name in names:  # what a set of real training bars scores against the same reference: the best to hope for
+            self.baseline |= self._compare(name, self._embed(name, self._crop(data.log_mel(others))), "real-")
+
+    def _crop(self, log_mel: np.ndarray) -> np.ndarray:
+        if self.data.mel.model_frames == self.data.mel.bar_frames:
+            return log_mel
+        return log_mel[..., : self.data.bars * self.data.mel.model_frames]
+
+    @torch.no_grad()
+    def _embed(self, name: str, log_mel: np.ndarray) -> np.ndarray:
+        parts = [self.embedders[name](part.to(self.device)).float().cpu() for part in torch.from_numpy(log_mel).split(16)]
+        return torch.cat(parts).numpy().astype(np.float64)
+
+    def _compare(self, name: str, fake: np.ndarray, prefix: str = "") -> dict[str, float]:
+        neighbours = prdc(self.real[name], fake, k=min(5, self.n - 1, len(fake) - 1))
+        return {
+            f"{prefix}fad/{name}": float(fad(self.real[name], fake)),
+            f"{prefix}kad/{name}": float(kad(self.real[name], fake)),
+            f"{prefix}density/{name}": float(neighbours.density),
+            f"{prefix}coverage/{name}": float(neighbours.coverage),
+        }
+
+    def measure(self, log_mel: Tensor) -> dict[str, float]:
+        """Scores of generated log-mels (n, M, T) by every judge."""
+        out: dict[str, float] = {}
+        for name in self.embedders:
+            out |= self._compare(name, self._embed(name, log_mel.numpy()))
+        return out
