@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import python_stretch
 import pytest
+import python_stretch
 
 from loopwright.audio.stretch import crossfade, stretch_circle
 from loopwright.errors import InputError
@@ -53,7 +53,7 @@ def test_a_tone_keeps_its_pitch_within_three_cents(bpm: float, tone_hz: float) -
 
 
 def seam_excess_db(y: Array, rate_hz: int) -> float:
-    """High-band energy of 10 ms round the wrap over the loudest 10 ms anywhere else, in dB. A break in a low tone is broadband."""
+    """High-band energy of 10 ms round the wrap over the loudest 10 ms elsewhere. A break in a low tone is broadband."""
     n = len(y)
     spectrum = np.fft.rfft(y)
     spectrum[np.fft.rfftfreq(n, 1 / rate_hz) < 6000] = 0  # a circular high-pass: no edges of its own
