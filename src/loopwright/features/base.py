@@ -1,0 +1,278 @@
+"""What a feature network is: taps, its own front-end, its bridge from our log-mel, and how it is judged with.
+
+Shapes: B batch, M mel bands of ours, T frames of ours, N samples, F bands and U frames of the network's own input,
+C channels, D embedding size. Every network here has frequency on axis 2 and time on axis 3, whatever its publisher used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from loopwright.config import MelConfig
+from loopwright.errors import MelMismatchError, WeightsError
+from loopwright.features.bridge import Bridge
+
+Float32 = npt.NDArray[np.float32]
+Halves = Literal["none", "mel", "time"]
+BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A place where features are taken: its name, its channels, and how many input frames (and bands) make one of its cells."""
+
+    name: str
+    channels: int
+    stride: int
+
+
+def wrap_time(x: Tensor, before: int, after: int) -> Tensor:
+    """Extend the time axis (the last) by its own wrap-around. (..., U) -> (..., before + U + after)."""
+    parts = [x[..., x.shape[-1] - before :]] if before else []
+    parts.append(x)
+    if after:
+        parts.append(x[..., :after])
+    return torch.cat(parts, dim=-1) if len(parts) > 1 else x
+
+
+class Network(nn.Module):
+    """A frozen pre-trained network on its own input. One subclass a file.
+
+    A subclass gives the class attributes below, `layout` (the exact keys and shapes of its weight file), `frontend`
+    (waveform to linear mel, exact), `compress` (linear mel to its input) and `pyramid` (input to taps). One with an
+    embedding gives `embed` and `dim`, one that classifies gives `probabilities_from` and `classes`.
+
+    Weights are buffers that are not saved: frozen, out of reach of any optimizer, and no weight in a checkpoint.
+    """
+
+    name: ClassVar[str]
+    taps: ClassVar[tuple[Tap, ...]] = ()
+    mel_map: ClassVar[str]  # which bridge map leads to its linear mel
+    power: ClassVar[bool] = False  # is that mel made of power (else of magnitude)
+    bar_frames: ClassVar[int]  # frames of its input per bar of 2 s, through the bridge
+    rate_hz: ClassVar[int] = 16_000
+    dim: ClassVar[int] = 0  # size of its embedding
+    min_samples: ClassVar[int] = 0  # shortest waveform it can judge
+    has_batch_norm: ClassVar[bool] = False
+
+    def __init__(self, tensors: Mapping[str, Tensor], *, batch_stats: bool = False) -> None:
+        """`tensors` must match `layout`. `batch_stats`: BatchNorm with the statistics of the batch, as published."""
+        super().__init__()
+        self.batch_stats = batch_stats
+        check_layout(self.name, self.layout(), tensors)
+        self.prepare({key: value.detach().float() for key, value in tensors.items()})
+        self.requires_grad_(False)
+        super().train(False)
+
+    @classmethod
+    def layout(cls) -> dict[str, tuple[int, ...]]:
+        """Keys and shapes of the weight file."""
+        raise NotImplementedError
+
+    @classmethod
+    def random_tensors(cls, seed: int) -> dict[str, Tensor]:
+        """Weights of the right shapes: He-normal, biases 0, BatchNorm the identity. What does pre-training buy?"""
+        generator = torch.Generator().manual_seed(seed)
+        tensors = {}
+        for key, shape in cls.layout().items():
+            kind = key.rsplit(".", 1)[-1]
+            if len(shape) > 1:
+                fan_in = math.prod(shape[1:])
+                tensors[key] = torch.randn(shape, generator=generator) * (2 / fan_in) ** 0.5
+            else:  # a one-dimensional "weight" belongs to a BatchNorm
+                tensors[key] = torch.ones(shape) if kind in ("weight", "running_var") else torch.zeros(shape)
+        return tensors
+
+    def prepare(self, tensors: dict[str, Tensor]) -> None:
+        """Turn the tensors of the file into what `pyramid` computes with; here: keep them all as they are."""
+        for key, value in tensors.items():
+            self.keep(key, value)
+
+    def keep(self, key: str, value: Tensor) -> None:
+        """Hold a tensor under the key of the file; `self.get(key)` gives it back."""
+        self.register_buffer(key.replace(".", "__"), value, persistent=False)
+
+    def get(self, key: str) -> Tensor:
+        """The tensor kept under `key`."""
+        tensor = self._buffers[key.replace(".", "__")]
+        assert tensor is not None
+        return tensor
+
+    def batch_norm(self, x: Tensor, key: str) -> Tensor:
+        """BatchNorm `key` (eps 1e-5): frozen statistics, or the batch's own if `batch_stats`. (B, C, ...)."""
+        weight, bias, mean, var = (self.get(f"{key}.{part}") for part in BATCH_NORM)
+        if self.batch_stats:
+            return nn.functional.batch_norm(x, None, None, weight, bias, training=True, eps=1e-5)
+        return nn.functional.batch_norm(x, mean, var, weight, bias, training=False, eps=1e-5)
+
+    def train(self, mode: bool = True) -> Network:  # noqa: ARG002
+        """Stay in eval mode, whatever the module around it does: features must not depend on the batch."""
+        return super().train(False)
+
+    def frontend(self, waveform: Tensor) -> Tensor:
+        """The network's own linear mel of 16 kHz audio, exact. (B, N) -> (B, F, U)."""
+        raise NotImplementedError
+
+    def compress(self, linear_mel: Tensor) -> Tensor:
+        """The network's own log. (B, F, U) -> its input (B, 1, F, U)."""
+        raise NotImplementedError
+
+    def pyramid(self, x: Tensor, *, circular: bool, depth: int) -> list[Tensor]:
+        """The first `depth` taps of input (B, 1, F, U): each (B, C, F/stride, U/stride). Stops after the last one."""
+        raise NotImplementedError
+
+    def embed(self, x: Tensor, *, circular: bool) -> Tensor:
+        """One vector for each input (B, 1, F, U) -> (B, D)."""
+        raise NotImplementedError
+
+    def embed_waveform(self, waveform: Tensor) -> Tensor:
+        """One vector for each clip, as the publisher does it. (B, N) at 16 kHz -> (B, D)."""
+        return self.embed(self.compress(self.frontend(waveform)), circular=False)
+
+    def probabilities_of_waveform(self, waveform: Tensor) -> Tensor:  # noqa: ARG002
+        """Class probabilities for each clip, as the publisher does it. (B, N) at 16 kHz -> (B, classes)."""
+        raise WeightsError(f"{self.name} does not classify. Use a network that does: yamnet, musicnn, scnn_mtat, scnn_loop.")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the probabilities; () for a network that does not classify."""
+        return ()
+
+
+def check_layout(name: str, layout: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor]) -> None:
+    """Raise WeightsError unless `tensors` has exactly the keys and shapes of `layout`, all finite."""
+    missing = [key for key in layout if key not in tensors]
+    extra = [key for key in tensors if key not in layout]
+    wrong = [key for key in layout if key in tensors and tuple(tensors[key].shape) != layout[key]]
+    problem = ""
+    if missing:
+        problem = f"{len(missing)} tensors are missing ({', '.join(missing[:3])}, ...)"
+    elif wrong:
+        key = wrong[0]
+        problem = f"{key} has shape {list(tensors[key].shape)}, should be {list(layout[key])}"
+    elif extra:
+        problem = f"it has {len(extra)} tensors too many ({', '.join(extra[:3])}, ...)"
+    elif bad := [key for key in layout if not torch.isfinite(tensors[key]).all()]:
+        problem = f"{bad[0]} holds NaN or infinity"
+    if problem:
+        raise WeightsError(
+            f"these are not the weights of {name}: {problem}. `loopwright features list` says which file is whose."
+        )
+
+
+class FeatureNetwork(nn.Module):
+    """Our log-mel in, a pyramid of frozen features out. Made by `features.build`.
+
+    Differentiable to its input; nothing in it is trained, saved or ever in training mode.
+
+    Shape: (B, M, T) -> one (B, C, F', T') per tap: frequency on axis 2, time on axis 3.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: Network,
+        mel: MelConfig,
+        *,
+        circular: bool = True,
+        bridge: bool = True,
+        halves: Halves = "none",
+        depth: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.mel = mel
+        self.network = network
+        self.taps = network.taps[: len(network.taps) if depth is None else depth]
+        self.circular = circular and halves == "none"
+        self.halves = halves
+        self.bridge = Bridge(mel, network.mel_map, power=network.power, bar_frames=network.bar_frames) if bridge else None
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> FeatureNetwork:  # noqa: ARG002
+        """Stay in eval mode."""
+        return super().train(False)
+
+    def to_input(self, log_mel: Tensor) -> Tensor:
+        """Our log-mel (B, M, T) to the network's own input (B, 1, F, U). Without a bridge: as it is."""
+        if log_mel.ndim != 3 or log_mel.shape[1] != self.mel.n_mels:
+            raise MelMismatchError(
+                f"the feature network {self.name} was built for log-mels (batch, {self.mel.n_mels}, frames) of "
+                f"'{self.mel.name}', got shape {tuple(log_mel.shape)}. Build it for the data's own representation."
+            )
+        if self.bridge is None:
+            return log_mel[:, None]
+        return self.network.compress(self.bridge(log_mel))
+
+    def forward(self, log_mel: Tensor) -> list[Tensor]:
+        return self.features(self.to_input(log_mel))
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Features of the network's own input (B, 1, F, U)."""
+        depth = len(self.taps)
+        if self.halves == "none":
+            return self.network.pyramid(x, circular=self.circular, depth=depth)
+        # As published: each half is a picture of its own, with edges in the middle of the bar.
+        batch = len(x)
+        maps = self.network.pyramid(torch.cat(x.chunk(2, dim=3)), circular=False, depth=depth)
+        axis = 2 if self.halves == "mel" else 3
+        return [torch.cat([both[:batch], both[batch:]], dim=axis) for both in maps]
+
+
+class Embedder(nn.Module):
+    """Our log-mel to one vector a bar, through the bridge: quick, for curves during training. (B, M, T) -> (B, D)."""
+
+    def __init__(self, name: str, network: Network, mel: MelConfig) -> None:
+        super().__init__()
+        self.name = name
+        self.dim = network.dim
+        self.features = FeatureNetwork(name, network, mel)
+
+    @torch.no_grad()
+    def forward(self, log_mel: Tensor) -> Tensor:
+        return self.features.network.embed(self.features.to_input(log_mel), circular=True)
+
+
+class Judge:
+    """A network that looks at finished audio through its own exact front-end. Named, with its checksum, in every result."""
+
+    def __init__(self, network: Network, checksum: str) -> None:
+        self.network = network
+        self.name = network.name
+        self.dim = network.dim
+        self.rate_hz = network.rate_hz
+        self.checksum = checksum
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, () if it does not classify."""
+        return self.network.classes
+
+    def embed(self, waveforms: npt.ArrayLike | Tensor, *, batch: int = 16) -> Float32:
+        """Embeddings of clips at `rate_hz`. (B, N) float32 in [-1, 1] -> (B, D) float32."""
+        return self._run(self.network.embed_waveform, waveforms, batch)
+
+    def probabilities(self, waveforms: npt.ArrayLike | Tensor, *, batch: int = 16) -> Float32:
+        """Class probabilities of clips at `rate_hz`. (B, N) -> (B, classes). Raises WeightsError if it has no classes."""
+        return self._run(self.network.probabilities_of_waveform, waveforms, batch)
+
+    @torch.no_grad()
+    def _run(self, what: object, waveforms: npt.ArrayLike | Tensor, batch: int) -> Float32:
+        assert callable(what)
+        clips = waveforms if isinstance(waveforms, Tensor) else torch.from_numpy(np.asarray(waveforms, dtype=np.float32))
+        if clips.ndim != 2 or clips.shape[1] < self.network.min_samples:
+            raise MelMismatchError(
+                f"{self.name} judges clips (batch, samples) at {self.rate_hz} Hz of at least {self.network.min_samples} "
+                f"samples, got shape {tuple(clips.shape)}."
+            )
+        parts = [what(part.float()).cpu().numpy() for part in torch.split(clips, batch)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)

@@ -1,0 +1,137 @@
+"""YAMNet: MobileNet v1 on AudioSet, 521 classes. By The TensorFlow Authors (google/yamnet/1), Apache-2.0.
+
+Layers 2, 4, 6 and 8 have exactly the channels and sizes of VGGish's four pooling stages. BatchNorm is folded into the
+weights, so there are no statistics to freeze. Layout, front-end and check values: shared/weights README, section 1.
+
+Shapes: B batch, F bands (64), U frames, C channels.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, linear, pad, relu_
+
+from loopwright.features.base import Network, Tap, wrap_time
+from loopwright.features.frontends import audioset_mel
+
+# (stride, channels out) of layers 1 to 14; layer 1 is an ordinary convolution, the others depthwise + pointwise.
+LAYERS: tuple[tuple[int, int], ...] = (
+    (2, 32), (1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512),
+    (1, 512), (1, 512), (1, 512), (1, 512), (1, 512), (2, 1024), (1, 1024),
+)  # fmt: skip
+PATCH_FRAMES, PATCH_HOP = 96, 48
+LOG_OFFSET = 1e-3
+CLASS_MAP = Path(__file__).parent / "data" / "yamnet_class_map.csv"
+
+
+class Yamnet(Network):
+    """YAMNet on log-mels (B, 1, 64, U). Taps after layers 2, 4, 6, 8: 64, 128, 256, 512 channels at 1/2 to 1/16."""
+
+    name: ClassVar[str] = "yamnet"
+    taps: ClassVar[tuple[Tap, ...]] = (
+        Tap("layer2", 64, 2), Tap("layer4", 128, 4), Tap("layer6", 256, 8), Tap("layer8", 512, 16),
+    )  # fmt: skip
+    mel_map: ClassVar[str] = "audioset64"
+    bar_frames: ClassVar[int] = 192  # 10.4 ms instead of 10: whole cells at stride 16, and 3/4 of our 256 frames
+    dim: ClassVar[int] = 1024
+    min_samples: ClassVar[int] = 400 + 95 * 160  # one patch
+
+    @classmethod
+    def layout(cls) -> dict[str, tuple[int, ...]]:
+        shapes: dict[str, tuple[int, ...]] = {"layer1.conv.weight": (32, 1, 3, 3), "layer1.conv.bias": (32,)}
+        for number in range(2, 15):
+            c, k = LAYERS[number - 2][1], LAYERS[number - 1][1]
+            shapes |= {
+                f"layer{number}.depthwise_conv.weight": (c, 1, 3, 3),
+                f"layer{number}.depthwise_conv.bias": (c,),
+                f"layer{number}.pointwise_conv.weight": (k, c, 1, 1),
+                f"layer{number}.pointwise_conv.bias": (k,),
+            }
+        return shapes | {"dense.weight": (521, 1024), "dense.bias": (521,)}
+
+    def prepare(self, tensors: dict[str, Tensor]) -> None:
+        for key, value in tensors.items():
+            if value.ndim == 4:  # the file has (time, mel); here frequency comes first
+                value = value.transpose(2, 3).contiguous(memory_format=torch.channels_last)
+            self.keep(key, value)
+
+    def frontend(self, waveform: Tensor) -> Tensor:
+        return audioset_mel(waveform)
+
+    def compress(self, linear_mel: Tensor) -> Tensor:
+        return torch.log(linear_mel + LOG_OFFSET)[:, None]
+
+    def layers(self, x: Tensor, last: int, *, circular: bool) -> dict[int, Tensor]:
+        """Outputs of layers 1 to `last` for input (B, 1, F, U), by layer number."""
+        # One channel: both memory orders are the same bytes, so say which one the convolution should think in.
+        x = x.contiguous().as_strided(x.shape, (x[0].numel(), 1, x.shape[3], 1))
+        outputs = {}
+        for number in range(1, last + 1):
+            stride, _ = LAYERS[number - 1]
+            x, padding = _pad_same(x, stride, circular)
+            name = "layer1.conv" if number == 1 else f"layer{number}.depthwise_conv"
+            weight = self.get(f"{name}.weight")
+            groups = 1 if number == 1 else len(weight)
+            x = relu_(conv2d(x, weight, self.get(f"{name}.bias"), stride, padding, 1, groups))
+            if number > 1:
+                name = f"layer{number}.pointwise_conv"
+                x = relu_(conv2d(x, self.get(f"{name}.weight"), self.get(f"{name}.bias")))
+            outputs[number] = x
+        return outputs
+
+    def pyramid(self, x: Tensor, *, circular: bool, depth: int) -> list[Tensor]:
+        outputs = self.layers(x, 2 * depth, circular=circular)
+        return [outputs[2 * stage] for stage in range(1, depth + 1)]
+
+    def embed(self, x: Tensor, *, circular: bool) -> Tensor:
+        return self.layers(x, 14, circular=circular)[14].mean(dim=(2, 3))
+
+    def patches(self, waveform: Tensor) -> Tensor:
+        """The official patches of 0.96 s every 0.48 s. (B, N) -> (B * P, 1, 64, 96), clip by clip."""
+        x = self.compress(self.frontend(waveform))
+        return x.unfold(3, PATCH_FRAMES, PATCH_HOP).permute(0, 3, 1, 2, 4).flatten(0, 1)
+
+    def embed_waveform(self, waveform: Tensor) -> Tensor:
+        vectors = self.embed(self.patches(waveform), circular=False)
+        return vectors.reshape(len(waveform), -1, self.dim).mean(dim=1)
+
+    def probabilities_of_waveform(self, waveform: Tensor) -> Tensor:
+        vectors = self.embed(self.patches(waveform), circular=False)
+        scores = linear(vectors, self.get("dense.weight"), self.get("dense.bias")).sigmoid()
+        return scores.reshape(len(waveform), -1, len(self.classes)).mean(dim=1)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return _class_names()
+
+
+def _pad_same(x: Tensor, stride: int, circular: bool) -> tuple[Tensor, tuple[int, int]]:
+    """TensorFlow's "same" padding for a 3x3 kernel: what had to be added by hand, and what the convolution can add itself.
+
+    Stride 2 on an even axis pads 0 before and 1 after. Circular: the time axis is continued by itself, frequency by zeros.
+    """
+    bands, frames = x.shape[2:]
+    before_f, before_t = (0 if stride == 2 and n % 2 == 0 else 1 for n in (bands, frames))
+    if circular:
+        if stride == 2 and frames % 2:
+            raise ValueError(f"a circle of {frames} frames cannot be halved")
+        x = wrap_time(x, before_t, 1)
+        if before_f:
+            return x, (1, 0)
+        return pad(x, (0, 0, 0, 1)), (0, 0)
+    if before_f and before_t:
+        return x, (1, 1)
+    return pad(x, (before_t, 1, before_f, 1)), (0, 0)
+
+
+@functools.lru_cache(maxsize=1)
+def _class_names() -> tuple[str, ...]:
+    """The 521 display names of the published class map."""
+    with CLASS_MAP.open(encoding="utf-8", newline="") as handle:
+        return tuple(row["display_name"] for row in csv.DictReader(handle))
