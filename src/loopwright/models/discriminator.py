@@ -147,11 +147,11 @@ class ProjectedDiscriminator(nn.Module):
 
     def judge(self, features: Sequence[Sequence[Tensor]], labels: Tensor | None = None) -> list[Tensor]:
         """Logits of every head: list of (B, 1, m, t)."""
-        return [
-            head(x, labels)
-            for heads, scales in zip(self.heads, features, strict=True)
-            for head, x in zip(heads, scales, strict=False)
-        ]
+        verdicts: list[Tensor] = []
+        for heads, scales in zip(self.heads, features, strict=True):
+            assert isinstance(heads, nn.ModuleList)
+            verdicts += [head(x, labels) for head, x in zip(heads, scales, strict=False)]
+        return verdicts
 
     def forward(self, log_mel: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         return self.judge(self.features(log_mel), labels)

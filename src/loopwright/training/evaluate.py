@@ -66,7 +66,8 @@ class TickJudge:
 
     @torch.no_grad()
     def _embed(self, name: str, log_mel: np.ndarray) -> np.ndarray:
-        parts = [self.embedders[name](part.to(self.device)).float().cpu() for part in torch.from_numpy(log_mel).split(16)]
+        batches = torch.split(torch.from_numpy(log_mel), 16)
+        parts = [self.embedders[name](part.to(self.device)).float().cpu() for part in batches]
         return torch.cat(parts).numpy().astype(np.float64)
 
     def _compare(self, name: str, fake: np.ndarray, prefix: str = "") -> dict[str, float]:

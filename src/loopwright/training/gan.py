@@ -30,7 +30,7 @@ class Gan:
     discriminator: ProjectedDiscriminator
     optimizer_g: torch.optim.Optimizer
     optimizer_d: torch.optim.Optimizer
-    average: Average
+    average: Average[Generator]
     augment: Augment
     mean: Tensor  # (M,) decades
     std: Tensor  # (M,) decades
@@ -68,7 +68,7 @@ def descend(optimizer: torch.optim.Optimizer, loss: Tensor, *, name: str, step: 
             f"{name} became {loss.item()} at step {step}. Lower the learning rate, or continue from `best`."
         )
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
     if not torch.isfinite(norm):

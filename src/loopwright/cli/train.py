@@ -1,0 +1,16 @@
+"""`loopwright train`: one subcommand a kind of model."""
+
+from __future__ import annotations
+
+import click
+
+from loopwright.cli.lazy import LazyGroup
+
+SUBCOMMANDS: dict[str, tuple[str, str]] = {
+    "gan": ("loopwright.cli.train_gan:gan", "Train a generator of loops as a projected GAN."),
+}
+
+
+@click.group(cls=LazyGroup, table=SUBCOMMANDS)
+def train() -> None:
+    """Train a generator, a vocoder or a classifier on prepared data."""

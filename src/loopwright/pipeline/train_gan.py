@@ -1,0 +1,42 @@
+"""Train a generator: recipe and prepared data in, a run folder out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from loopwright.data import PreparedData
+from loopwright.pipeline.device import choose_device
+from loopwright.pipeline.lock import locked
+from loopwright.training.loop import Report, train_gan
+from loopwright.training.recipe import load_recipe
+from loopwright.training.runs import open_run
+
+
+def train(
+    data: Path,
+    runs: Path,
+    recipe: str,
+    *,
+    overrides: dict[str, Any] | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    max_seconds: float | None = None,
+    new: bool = False,
+    report: Report | None = None,
+) -> Path:
+    """Train or continue a run; returns its folder. See `training.loop.train_gan` for what it writes.
+
+    Raises ConfigError for a bad recipe or a run begun with other settings, BusyError if another process trains this run.
+    """
+    settings = load_recipe(recipe, overrides)
+    prepared = PreparedData.open(data)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    facts = {"data": str(Path(data).resolve()), "mel": prepared.mel.name, "rows": len(prepared), "bars": prepared.bars}
+    folder, _ = open_run(Path(runs), settings, facts, new=new)
+    with locked(folder.path, f"another process is training {folder.path}. Wait for it, or begin another run with --new."):
+        train_gan(folder, settings, prepared, device=choose_device(device), report=report, max_seconds=max_seconds)
+    return folder.path
