@@ -26,8 +26,8 @@ WRITTEN_SHARE = 0.4  # of each split: written patterns; the rest is played by pe
 
 # Level of a role at full velocity, dB. One-shots all peak at -1 dBFS, which no mix would leave so.
 ROLE_DB = {
-    "kick": 0.0, "snare": -2.0, "clap": -4.0, "rim": -8.0, "hat_closed": -12.0, "hat_open": -13.0, "tom_low": -4.0,
-    "tom_mid": -4.0, "tom_high": -4.5, "ride": -13.0, "crash": -11.0, "perc": -11.0, "cowbell": -12.0,
+    "kick": 0.0, "snare": -2.0, "clap": -4.0, "rim": -8.0, "hat_closed": -13.0, "hat_open": -15.0, "tom_low": -4.0,
+    "tom_mid": -4.0, "tom_high": -4.5, "ride": -16.5, "crash": -14.5, "perc": -11.0, "cowbell": -12.0,
 }  # fmt: skip
 
 # Which kits play a style: chances of acoustic, percussion, electronic.
@@ -165,8 +165,8 @@ def setup_of(library: Library, bar: Bar, rooms: Rooms, rng: np.random.Generator)
     gain_db = np.array([ROLE_DB[role] for role in ROLES]) + rng.normal(0, 2.0, n_roles)
     tuning = rng.normal(0, 0.6) + rng.normal(0, 0.9, n_roles)
     decay_s = np.full(n_roles, np.inf)
-    if rng.random() < 0.3:  # a tight kit
-        decay_s = np.exp(rng.uniform(np.log(0.05), np.log(0.4), n_roles))
+    if rng.random() < 0.45:  # a tight kit
+        decay_s = np.exp(rng.uniform(np.log(0.04), np.log(0.35), n_roles))
         decay_s[rng.random(n_roles) < 0.3] = np.inf
     lift = np.ones(n_roles)
     kicks = bar.velocity[bar.role == _KICK]
@@ -175,7 +175,7 @@ def setup_of(library: Library, bar: Bar, rooms: Rooms, rng: np.random.Generator)
     tone = _tone(rng)
     send: Spectrum | None = None
     if rng.random() < 0.7:
-        level = 10 ** (rng.uniform(-26, -9) / 20)
+        level = 10 ** (rng.uniform(-28, -10) / 20)
         send = (rooms.responses[rng.integers(N_ROOMS)] * level).astype(np.complex64)
     if machine and rng.random() < 0.12:
         repeats = echo(STEP_SAMPLES * float(rng.choice([2, 3, 4, 6])), rng.uniform(0.15, 0.5), BAR_SAMPLES)
