@@ -43,18 +43,21 @@ class Novelty(NamedTuple):
     held_out: float
 
 
-def nearest(training: Array, queries: Array, *, exclude_self: bool = False) -> Nearest:
+def nearest(
+    training: Array, queries: Array, *, groups: tuple[NDArray[np.integer], NDArray[np.integer]] | None = None
+) -> Nearest:
     """For each query (n, M, T) the closest of the training items (m, M, T) over all time rolls.
 
-    `exclude_self`: queries are the training items themselves, and an item is not its own neighbour.
-    Time n*m*M*T, memory a few blocks plus the spectra of the training set. Raises InputError if shapes differ.
+    `groups`: a number for each training item and each query; pairs of equal number are passed over. So the items of one set
+    can be compared with each other, leaving out the item itself or all of its source. A query without any other group has
+    similarity -1. Time n*m*M*T, memory a few blocks plus the spectra of the training set. Raises InputError if shapes differ.
     """
     if training.ndim != 3 or queries.ndim != 3 or training.shape[1:] != queries.shape[1:]:
         raise InputError(f"novelty takes log-mels of one shape, got {training.shape} and {queries.shape}.")
     if not len(training) or not len(queries):
         raise InputError("novelty needs at least one training item and one query.")
-    if exclude_self and (len(training) < 2 or len(training) != len(queries)):
-        raise InputError("with exclude_self the queries must be the training items, two or more.")
+    if groups is not None and (len(groups[0]) != len(training) or len(groups[1]) != len(queries)):
+        raise InputError(f"{len(groups[0])} and {len(groups[1])} groups for {len(training)} items and {len(queries)} queries.")
     centre = training.mean(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None]
     frames = training.shape[2]
     items = np.concatenate([_spectra(training[i : i + _ITEMS], centre) for i in range(0, len(training), _ITEMS)])
@@ -68,10 +71,8 @@ def nearest(training: Array, queries: Array, *, exclude_self: bool = False) -> N
             # (F, n, M) @ (F, M, m) -> (n, m, F) -> every roll at once
             cross = np.matmul(query.transpose(2, 0, 1), part.conj().transpose(2, 1, 0)).transpose(1, 2, 0)
             cosine = np.fft.irfft(np.ascontiguousarray(cross), frames, axis=2).astype(np.float32, copy=False)
-            if exclude_self:
-                own = q + rows - p
-                inside = (own >= 0) & (own < len(part))
-                cosine[rows[inside], own[inside]] = -np.inf
+            if groups is not None:
+                cosine[groups[1][q : q + len(query), None] == groups[0][None, p : p + len(part)]] = -np.inf
             flat = cosine.reshape(len(query), -1)
             at = flat.argmax(axis=1)
             value = flat[rows, at]
