@@ -74,3 +74,19 @@ def drums(groove: Path, oneshots: Path, out: Path, count: int, seed: int, worker
     for line in skipped:
         click.echo(f"Skipped {line}", err=True)
     _done(out, count, rendered)
+
+
+@corpus.command()
+@_out
+@_count(360)
+@_seed
+def demo(out: Path, count: int, seed: int) -> None:
+    """Simple drum-machine and synth loops made by DSP alone: no data needed, to try things out.
+
+    Example: loopwright corpus demo -o corpus/demo -n 360
+    """
+    from loopwright.pipeline.corpus import make_demo
+
+    with _progress() as progress:
+        folder = make_demo(out, n=count, seed=seed, progress=progress)
+    click.echo(folder / "loops.csv")

@@ -31,7 +31,13 @@ ROLE_DB = {
 }  # fmt: skip
 
 # Which kits play a style: chances of acoustic, percussion, electronic.
-_BAND, _MIXED, _HAND, _MACHINE, _SAMPLED = (0.8, 0.05, 0.15), (0.6, 0.05, 0.35), (0.55, 0.25, 0.2), (0.0, 0.0, 1.0), (0.4, 0.0, 0.6)
+_BAND, _MIXED, _HAND, _MACHINE, _SAMPLED = (
+    (0.8, 0.05, 0.15),
+    (0.6, 0.05, 0.35),
+    (0.55, 0.25, 0.2),
+    (0.0, 0.0, 1.0),
+    (0.4, 0.0, 0.6),
+)
 STYLE_FAMILIES = {
     "rock": _BAND, "jazz": _BAND, "funk": _MIXED, "soul": _MIXED, "pop": _MIXED, "hiphop": (0.4, 0.05, 0.55), "reggae": _MIXED,
     "latin": _HAND, "afrobeat": _HAND, "breakbeat": _SAMPLED, "boombap": _SAMPLED,
@@ -246,7 +252,9 @@ def choose_part(parts: Sequence[Part], pitch: int, turn: int) -> Part:
     return main
 
 
-def hit_sound(library: Library, setup: Setup, role: int, part: Part, velocity: int, cache: dict[tuple[object, ...], Floats]) -> Floats:
+def hit_sound(
+    library: Library, setup: Setup, role: int, part: Part, velocity: int, cache: dict[tuple[object, ...], Floats]
+) -> Floats:
     """The sound of a hit at 48 kHz, tuned and at its level, before jitter and cutting."""
     strength = min(velocity / 127 * float(setup.lift[role]), 1.0)
     voice = part.voice

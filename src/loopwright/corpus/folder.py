@@ -95,7 +95,9 @@ def check_settings(out: Path, settings: dict[str, Any]) -> None:
         except (OSError, ValueError) as error:
             raise InputError(f"{path} is damaged ({error}). Choose an empty folder.") from error
         if have != settings:
-            raise InputError(f"{out} holds a corpus with other settings ({have}). Choose an empty folder, or the same settings.")
+            raise InputError(
+                f"{out} holds a corpus with other settings ({have}). Choose an empty folder, or the same settings."
+            )
     elif any((out / "wav").iterdir()):
         raise InputError(f"{out / 'wav'} has files that no corpus.json explains. Choose an empty folder.")
     else:

@@ -60,14 +60,18 @@ class Bar:
         return np.unique(step.astype(np.int16) * 16 + self.role).tobytes()
 
 
-def make_bar(
-    hits: Iterable[tuple[int, str, int, int]], *, style: str, split: str, source: str
-) -> Bar:
+def make_bar(hits: Iterable[tuple[int, str, int, int]], *, style: str, split: str, source: str) -> Bar:
     """Build a bar from (position in samples, role, velocity, MIDI pitch or 0); positions are taken round the bar."""
     rows = sorted((p % BAR_SAMPLES, ROLE_INDEX[r], min(max(v, 1), 127), m) for p, r, v, m in hits)
     a = np.array(rows, dtype=np.int64).reshape(-1, 4)
     return Bar(
-        a[:, 0].astype(np.int32), a[:, 1].astype(np.int8), a[:, 2].astype(np.int16), a[:, 3].astype(np.int16), style, split, source
+        a[:, 0].astype(np.int32),
+        a[:, 1].astype(np.int8),
+        a[:, 2].astype(np.int16),
+        a[:, 3].astype(np.int16),
+        style,
+        split,
+        source,
     )
 
 
@@ -146,9 +150,7 @@ def read_groove(
             if on_skip:
                 on_skip(str(error))
             continue
-        bars += cut_bars(
-            hits, ticks, roles, style=STYLE_LABELS[primary], split=row["split"], source=f"groove/{row['id']}"
-        )
+        bars += cut_bars(hits, ticks, roles, style=STYLE_LABELS[primary], split=row["split"], source=f"groove/{row['id']}")
     if not bars:
         raise InputError(f"{folder}: no readable 4/4 performance. Expected the Groove MIDI Dataset with its info.csv.")
     return bars

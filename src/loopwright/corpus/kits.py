@@ -161,7 +161,9 @@ class Library:
     def others(self, role: str, like: str) -> list[str]:
         """Kits on `like`'s side of the split that have `role`: of the same family, or of any if there is none."""
         side = [
-            kit for kit in self.kits if self.has(kit, role) and kit != like and (kit in HELD_OUT_KITS) == (like in HELD_OUT_KITS)
+            kit
+            for kit in self.kits
+            if self.has(kit, role) and kit != like and (kit in HELD_OUT_KITS) == (like in HELD_OUT_KITS)
         ]
         family = FAMILIES.get(like, "electronic")
         return [kit for kit in side if FAMILIES.get(kit, "electronic") == family] or side

@@ -80,14 +80,19 @@ def _pick(rng: Rng, options: Sequence[str]) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-_BASS_RHYTHMS = (
-    "x---x---x---x---", "x-x-x-x-x-x-x-x-", "xxxxxxxxxxxxxxxx", "--x---x---x---x-", "x--x--x-x--x--x-", "x-----x---x-----", "x---------x-x---",
-    ".-x-x-x-.-x-x-x-", "x.xx.xx.x.xx.xx.", "x------x--x-x---", "x-.x-.x-x-.x-.x-", "x.............x.", "..xx..xx..xx..xx", "x..x..x...x.x...",
-)  # fmt: skip
-_STABS = (
-    "x-----x-----x---", "x--x--x-x--x--x-", "..x...x...x...x.", "x-------x-------", "x---x---x---x---", "..x-..x-..x-..x-", "x..x..x...x..x..",
-    "x---------------", "....x-......x-..", "x.....x...x.....", "x--x---x--x-x---", "..x..x..x..x..x.",
-)  # fmt: skip
+_BASS_RHYTHMS = tuple(
+    """
+    x---x---x---x--- x-x-x-x-x-x-x-x- xxxxxxxxxxxxxxxx --x---x---x---x- x--x--x-x--x--x- x-----x---x-----
+    x---------x-x--- .-x-x-x-.-x-x-x- x.xx.xx.x.xx.xx. x------x--x-x--- x-.x-.x-x-.x-.x- x.............x.
+    ..xx..xx..xx..xx x..x..x...x.x...
+    """.split()
+)
+_STABS = tuple(
+    """
+    x-----x-----x--- x--x--x-x--x--x- ..x...x...x...x. x-------x------- x---x---x---x--- ..x-..x-..x-..x-
+    x..x..x...x..x.. x--------------- ....x-......x-.. x.....x...x..... x--x---x--x-x--- ..x..x..x..x..x.
+    """.split()
+)
 
 
 def rhythm(text: str) -> list[tuple[float, float]]:
@@ -136,7 +141,9 @@ def arp(rng: Rng, chords: Sequence[Chord], tonic: int, scale: Sequence[int]) -> 
         turn = {
             "up": i,
             "down": -1 - i,
-            "updown": i % max(2 * size - 2, 1) if i % max(2 * size - 2, 1) < size else -(i % max(2 * size - 2, 1)) - 2 + 2 * size,
+            "updown": i % max(2 * size - 2, 1)
+            if i % max(2 * size - 2, 1) < size
+            else -(i % max(2 * size - 2, 1)) - 2 + 2 * size,
             "random": int(shuffle[i % 16]),
             "skip": i * 2 + i // 4,
         }[order]
@@ -183,8 +190,8 @@ def lead(rng: Rng, chords: Sequence[Chord], tonic: int, scale: Sequence[int]) ->
             place = int(np.clip(place + rng.choice([-3, -2, -1, -1, 0, 1, 1, 2, 4]), 0, len(ladder) - 1))
             midi = ladder[place]
             if at % 4 == 0:
-                midi = min(voicing(chord_at(chords, at), tonic, low) + [m + 12 for m in voicing(chord_at(chords, at), tonic, low)],
-                           key=lambda m, here=midi: abs(m - here))  # fmt: skip
+                tones = voicing(chord_at(chords, at), tonic, low)
+                midi = min(tones + [m + 12 for m in tones], key=lambda m, here=midi: abs(m - here))  # type: ignore[misc]
             out.append(Note(at, length * gate, midi, float(rng.uniform(0.65, 0.98))))
         at += length
     return out or [Note(0.0, 8.0, ladder[place], 0.9)]

@@ -38,7 +38,11 @@ def _some(rng: Rng, places: list[int], role: str, chance: float, velocity: int) 
 def _hats(rng: Rng, kind: str) -> list[Hit]:
     accent = int(rng.integers(4))
     if kind == "16":
-        return [(float(i), "hat_closed", 104 if i % 4 == 2 else 88 if i % 4 == accent else 62) for i in range(16) if rng.random() < 0.93]
+        return [
+            (float(i), "hat_closed", 104 if i % 4 == 2 else 88 if i % 4 == accent else 62)
+            for i in range(16)
+            if rng.random() < 0.93
+        ]
     if kind == "8":
         return [(float(i), "hat_closed", 100 if i % 4 == 0 else 80) for i in range(0, 16, 2) if rng.random() < 0.96]
     return [(float(i), "hat_closed", 96) for i in range(2, 16, 4)]
@@ -55,7 +59,10 @@ def _perc(rng: Rng, roles: list[str], chance: float = 0.55) -> list[Hit]:
 def house(rng: Rng) -> list[Hit]:
     """Four on the floor, claps on two and four, open hats between."""
     hits = steps("X...X...X...X...", "kick") + _some(rng, [7, 14, 15], "kick", 0.12, 70)
-    hits += steps(_pick(rng, ["....x.......x...", "....x.......x...", "....x.......x..o", "....x..o....x..."]), _pick(rng, ["clap", "clap", "snare"]))
+    hits += steps(
+        _pick(rng, ["....x.......x...", "....x.......x...", "....x.......x..o", "....x..o....x..."]),
+        _pick(rng, ["clap", "clap", "snare"]),
+    )
     hits += steps("..x...x...x...x.", "hat_open") if rng.random() < 0.75 else []
     hits += _hats(rng, _pick(rng, ["16", "16", "8", "off"]))
     hits += _perc(rng, ["perc", "rim", "cowbell", "tom_mid"], 0.3)
@@ -104,7 +111,17 @@ def drumnbass(rng: Rng) -> list[Hit]:
 
 def electro(rng: Rng) -> list[Hit]:
     """Machine funk: syncopated kicks, dry backbeat, straight hats, cowbell and toms."""
-    kick = _pick(rng, ["X..x......X.....", "X.....X...x.....", "X..x..x...X...x.", "X......x..X.....", "X.X....x..x.....", "X..X....x.X....."])
+    kick = _pick(
+        rng,
+        [
+            "X..x......X.....",
+            "X.....X...x.....",
+            "X..x..x...X...x.",
+            "X......x..X.....",
+            "X.X....x..x.....",
+            "X..X....x.X.....",
+        ],
+    )
     hits = steps(kick, "kick") + steps("....X.......X...", _pick(rng, ["snare", "snare", "clap"]))
     hits += steps("....x.......x...", "clap") if rng.random() < 0.35 else []
     hits += _some(rng, [1, 5, 9, 13, 15], "kick", 0.08, 84)
@@ -146,7 +163,17 @@ def garage(rng: Rng) -> list[Hit]:
 
 def boombap(rng: Rng) -> list[Hit]:
     """Head-nod: heavy kick and snare, lazy swung hats."""
-    kick = _pick(rng, ["X......x..x.....", "X.x......xx.....", "X.........X..x..", "X..x...x..X.....", "X......X.x......", "X.X....x..X....x"])
+    kick = _pick(
+        rng,
+        [
+            "X......x..x.....",
+            "X.x......xx.....",
+            "X.........X..x..",
+            "X..x...x..X.....",
+            "X......X.x......",
+            "X.X....x..X....x",
+        ],
+    )
     hits = steps(kick, "kick") + steps("....X.......X...", "snare")
     hits += _some(rng, [7, 9, 15], "snare", 0.18, 38)
     hits += _hats(rng, _pick(rng, ["8", "8", "8", "16"]))

@@ -90,7 +90,9 @@ def analog_harmonics(shape: str, pulse_width: float = 0.5) -> NDArray[np.complex
     return np.asarray(a / np.sqrt(2 * np.sum(np.abs(a) ** 2)))
 
 
-def tables(harmonics: NDArray[np.complex128], f0_hz: float, cutoffs_hz: NDArray[np.float64], resonance: float, slope: float) -> Floats:
+def tables(
+    harmonics: NDArray[np.complex128], f0_hz: float, cutoffs_hz: NDArray[np.float64], resonance: float, slope: float
+) -> Floats:
     """One cycle for each cutoff, (K, TABLE): harmonics below TOP_HZ, low-passed in magnitude with a bump at the cutoff."""
     count = min(len(harmonics), max(int(TOP_HZ / f0_hz), 1))
     ratio = f0_hz * np.arange(1, count + 1)[None] / cutoffs_hz[:, None]

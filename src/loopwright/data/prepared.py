@@ -111,16 +111,12 @@ class PreparedData:
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read {path / 'stats.json'} ({error}). Prepare the folder again.") from error
         if stats.get("format") != FORMAT:
-            raise InputError(
-                f"{path} has format {stats.get('format')}, this version reads {FORMAT}. Prepare the folder again."
-            )
+            raise InputError(f"{path} has format {stats.get('format')}, this version reads {FORMAT}. Prepare the folder again.")
         try:
             mel = MelConfig(**stats["mel"])
             lines = (path / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
             records = [json.loads(line) for line in lines]
-            data = cls(
-                path, mel, stats["bars"], MelStats.from_json(stats["statistics"]), records, stats["rows_per_shard"]
-            )
+            data = cls(path, mel, stats["bars"], MelStats.from_json(stats["statistics"]), records, stats["rows_per_shard"])
         except (KeyError, OSError, ValueError, ValidationError) as error:
             raise InputError(f"{path} is damaged ({error}). Prepare the folder again.") from error
         if len(records) != stats["rows"]:
@@ -170,9 +166,7 @@ class PreparedData:
                 ) from error
         return self._maps[name]
 
-    def _gather(
-        self, kind: str, indices: Sequence[int] | Ints, convert: Callable[[npt.NDArray[Any]], Float32]
-    ) -> Float32:
+    def _gather(self, kind: str, indices: Sequence[int] | Ints, convert: Callable[[npt.NDArray[Any]], Float32]) -> Float32:
         rows = np.asarray(indices, dtype=np.int64)
         shards = rows // self._rows_per_shard
         out: Float32 | None = None
@@ -241,9 +235,7 @@ class PreparedWriter:
             raise InputError(f"nothing usable to write to {self.path}.")
         if self._mels:
             self._flush()
-        write_text(
-            self.path / "manifest.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in self._records)
-        )
+        write_text(self.path / "manifest.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in self._records))
         empty = np.zeros(self.mel.n_mels, dtype=np.float32)
         draft = PreparedData(
             self.path, self.mel, self.bars, MelStats(empty, empty, empty, empty), self._records, ROWS_PER_SHARD

@@ -69,8 +69,8 @@ class Yamnet(Network):
 
     def layers(self, x: Tensor, last: int, *, circular: bool) -> dict[int, Tensor]:
         """Outputs of layers 1 to `last` for input (B, 1, F, U), by layer number."""
-        # One channel: both memory orders are the same bytes, so say which one the convolution should think in.
-        x = x.contiguous().as_strided(x.shape, (x[0].numel(), 1, x.shape[3], 1))
+        # One channel: both memory orders are the same bytes, so name the one that is quick: channels last.
+        x = x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
         outputs = {}
         for number in range(1, last + 1):
             stride, _ = LAYERS[number - 1]

@@ -41,14 +41,18 @@ def minibatch_stddev(x: Tensor, group: int = 4) -> Tensor:
     b, _, m, t = x.shape
     g = group if b % group == 0 else b
     y = x.reshape(g, b // g, *x.shape[1:])
-    y = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    y = ((y - y.mean(dim=0)).square().mean(dim=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # var() is slow on this layout
     return torch.cat([x, y.repeat(g).reshape(b, 1, 1, 1).expand(b, 1, m, t)], dim=1)
 
 
 class SeparableBlock(nn.Module):
-    """Depthwise 3x3, pointwise 1x1 (both spectral-norm), normalisation, leaky ReLU, optional 2x2 average pool."""
+    """Depthwise 3x3, pointwise 1x1 (both spectral-norm), normalisation, leaky ReLU, optional 2x2 average pool.
 
-    def __init__(self, channels: int, out_channels: int, *, norm: str, circular: bool, pool: bool) -> None:
+    The pool stands right behind the depthwise convolution, which makes the rest four times cheaper, or at the end
+    (`pool="last"`), as published.
+    """
+
+    def __init__(self, channels: int, out_channels: int, *, norm: str, circular: bool, pool: str) -> None:
         super().__init__()
         self.depthwise = spectral_norm(nn.Conv2d(channels, channels, 3, groups=channels, bias=False))
         self.pointwise = spectral_norm(nn.Conv2d(channels, out_channels, 1, bias=False))
@@ -63,9 +67,11 @@ class SeparableBlock(nn.Module):
         self.circular, self.pool = circular, pool
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.pointwise(self.depthwise(pad_cylinder(x, 1, 1, circular=self.circular)))
-        x = F.leaky_relu(self.norm(x), 0.2)
-        return F.avg_pool2d(x, 2) if self.pool else x
+        x = self.depthwise(pad_cylinder(x, 1, 1, circular=self.circular))
+        if self.pool == "first":
+            x = F.avg_pool2d(x, 2)
+        x = F.leaky_relu(self.norm(self.pointwise(x)), 0.2)
+        return F.avg_pool2d(x, 2) if self.pool == "last" else x
 
 
 class Head(nn.Module):
@@ -75,16 +81,24 @@ class Head(nn.Module):
     """
 
     def __init__(
-        self, channels: int, *, downs: int, norm: str = "group", circular: bool = True, widest: int = 256, labels: int = 0
+        self,
+        channels: int,
+        *,
+        downs: int,
+        norm: str = "group",
+        circular: bool = True,
+        pool: str = "first",
+        widest: int = 256,
+        labels: int = 0,
     ) -> None:
         super().__init__()
         widths = [channels]
         for _ in range(downs):
             widths.append(min(widths[-1] * 2, widest))
         self.blocks = nn.ModuleList(
-            SeparableBlock(a, b, norm=norm, circular=circular, pool=True) for a, b in zip(widths[:-1], widths[1:], strict=True)
+            SeparableBlock(a, b, norm=norm, circular=circular, pool=pool) for a, b in zip(widths[:-1], widths[1:], strict=True)
         )
-        self.last = SeparableBlock(widths[-1], widths[-1], norm=norm, circular=circular, pool=False)
+        self.last = SeparableBlock(widths[-1], widths[-1], norm=norm, circular=circular, pool="none")
         self.logits = spectral_norm(nn.Conv2d(widths[-1] + 1, 1, 3))
         self.label_embedding = spectral_norm(nn.Embedding(labels, widths[-1])) if labels else None
         self.circular = circular
@@ -111,6 +125,7 @@ class ProjectedDiscriminator(nn.Module):
         ccm, csm, seed: see `Projection`.
         norm: normalisation in heads, "group", "batch" or "none".
         circular: wrap time in heads.
+        pool: "first" or "last", see `SeparableBlock`.
         labels: number of classes of a conditional discriminator.
     """
 
@@ -123,6 +138,7 @@ class ProjectedDiscriminator(nn.Module):
         csm: bool = True,
         norm: str = "group",
         circular: bool = True,
+        pool: str = "first",
         seed: int = 0,
         labels: int = 0,
     ) -> None:
@@ -136,7 +152,7 @@ class ProjectedDiscriminator(nn.Module):
             self.projections.append(projection)
             self.heads.append(
                 nn.ModuleList(
-                    Head(c, downs=len(channels) - 1 - i, norm=norm, circular=circular, labels=labels)
+                    Head(c, downs=len(channels) - 1 - i, norm=norm, circular=circular, pool=pool, labels=labels)
                     for i, c in enumerate(projection.out_channels[:count])
                 )
             )

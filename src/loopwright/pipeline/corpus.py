@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from loopwright.corpus.demo import render_demo
 from loopwright.corpus.drums import DrumRenderer, plan_drums
 from loopwright.corpus.folder import write_corpus
 from loopwright.corpus.groove import read_groove
@@ -40,3 +41,8 @@ def make_drums(
     settings = {"corpus": "drums", "n": n, "seed": seed}
     make = partial(DrumRenderer, plan, Path(oneshots), seed)
     return write_corpus(make, n, out, settings, workers=workers, on_progress=_under(progress, "rendering drums"))
+
+
+def make_demo(out: Path, *, n: int = 360, seed: int = 0, workers: int = 1, progress: Progress | None = None) -> Path:
+    """Render n demo loops into `out`, made by DSP alone. Raises InputError or BusyError."""
+    return render_demo(out, n, seed, workers=workers, on_progress=_under(progress, "rendering demo"))

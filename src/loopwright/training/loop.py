@@ -66,10 +66,11 @@ def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
             csm=judge.csm,
             norm=judge.norm,
             circular=judge.circular,
+            pool=judge.pool,
             seed=recipe.train.seed,
         )
     generator.to(device)
-    discriminator.to(device)
+    discriminator.to(device).to(memory_format=torch.channels_last)  # the layout the features come in
     mean, std = (torch.from_numpy(x).to(device) for x in (data.stats.mean, data.stats.std))
     floor = (float(np.log10(data.mel.log_floor)) - mean) / std
     train, augment = recipe.train, recipe.augment

@@ -35,6 +35,7 @@ class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
     csm: bool = True
     norm: Literal["group", "batch", "none"] = "group"
     circular: bool = True
+    pool: Literal["first", "last"] = "first"  # where a head halves its map; "last" as published
 
 
 class AugmentConfig(BaseModel, frozen=True, extra="forbid"):
