@@ -17,13 +17,20 @@ from loopwright.training.seeds import generator_for
 
 @torch.no_grad()
 def generate_batch(
-    generator: Generator, n: int, *, seed: int, batch: int = 25, truncation: float = 1.0, labels: Tensor | None = None
+    generator: Generator,
+    n: int,
+    *,
+    seed: int,
+    first: int = 0,
+    batch: int = 25,
+    truncation: float = 1.0,
+    labels: Tensor | None = None,
 ) -> Tensor:
-    """`n` normalised log-mels (n, M, T) on the CPU; the i-th depends on (seed, i) alone, not on the batch size."""
+    """`n` normalised log-mels (n, M, T) on the CPU, numbers first, first + 1, ...; each depends on (seed, number) alone."""
     device = generator.constant.device
     parts = []
     for start in range(0, n, batch):
-        rngs = [generator_for(seed, i, "eval") for i in range(start, min(n, start + batch))]
+        rngs = [generator_for(seed, first + i, "eval") for i in range(start, min(n, start + batch))]
         z = torch.cat([torch.randn(1, generator.z_dim, generator=rng) for rng in rngs]).to(device)
         noise = [torch.cat(maps) for maps in zip(*(generator.make_noise(1, rng) for rng in rngs), strict=True)]
         some = None if labels is None else labels[start : start + len(z)].to(device)
