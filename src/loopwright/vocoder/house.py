@@ -1,0 +1,197 @@
+"""The house vocoder: a small ConvNeXt that shapes noise and tones in two circular STFTs.
+
+The backbone is that of Vocos (Siuzdak, arXiv 2306.00814) with circular convolutions: it stays at the frame rate, and an
+inverse STFT makes the samples, so it is quick. What differs, so that hours on a CPU are enough:
+
+* The network does not make a spectrum from nothing. A fixed non-negative inverse of the mel matrix gives smooth magnitudes
+  (the prior); the network multiplies them by complex gains.
+* White noise, shaped by the same prior and by learned gains, carries what is noise: its phases are consistent from the start.
+* Besides the long window of the mel (tones) there is a short one with several frames per mel frame (attacks).
+* At the end the loop is measured: its mel is compared with the wanted one, and the smooth ratio is applied to its STFT
+  (`refine` times). Trained through, these steps take care of level and colour, the network of the fine structure.
+
+Everything wraps round in time, and the noise of a frame is a hash of the frame (`noise`), so the map is exactly circular.
+
+Shapes: B batch, M mel bands, F bins, T frames, S short frames per frame, D width, N = T * hop samples.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import BaseModel, Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from loopwright.audio.mel import mel_filterbank
+from loopwright.audio.stft import circular_istft, circular_stft, hann
+from loopwright.config import MelConfig
+from loopwright.vocoder.base import Vocoder
+from loopwright.vocoder.noise import content_noise
+
+
+class HouseConfig(BaseModel, frozen=True, extra="forbid"):
+    """Size of a house vocoder. `small` and `base` are in `HOUSE_SIZES`."""
+
+    dim: PositiveInt = 256
+    layers: PositiveInt = 6
+    expansion: PositiveInt = 3  # hidden width of a block over its width
+    noise_channels: PositiveInt = 32  # noise values per frame that the network sees
+    refine: int = Field(default=2, ge=0, le=64)  # corrections of the mel at the end
+    low: float = -5.0  # log10 mels are scaled so that low..high becomes -1..1
+    high: float = 1.0
+
+
+HOUSE_SIZES = {"small": HouseConfig(), "base": HouseConfig(dim=448, layers=8)}
+
+
+class CircularConv(nn.Conv1d):
+    """A convolution whose time axis is a circle. (B, C, T) -> (B, K, T)."""
+
+    def __init__(self, channels: int, out_channels: int, kernel: int, *, groups: int = 1) -> None:
+        super().__init__(channels, out_channels, kernel, groups=groups)
+        self.reach = kernel // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.pad(x, (self.reach, self.reach), mode="circular"))
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depthwise circular convolution, then a two-layer perceptron per frame, added to the input (arXiv 2201.03545).
+
+    Shape: (B, D, T) -> (B, D, T).
+    """
+
+    def __init__(self, dim: int, hidden: int, scale: float) -> None:
+        super().__init__()
+        self.conv = CircularConv(dim, dim, 7, groups=dim)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.expand = nn.Linear(dim, hidden)
+        self.contract = nn.Linear(hidden, dim)
+        self.scale = nn.Parameter(torch.full((dim,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.conv(x).transpose(1, 2))
+        y = self.contract(F.gelu(self.expand(y), approximate="tanh"))
+        return x + (self.scale * y).transpose(1, 2)
+
+
+class MelPrior(nn.Module):
+    """Smooth magnitudes with nearly the given mel, in a few matrix products, and the smooth spread of band values to bins.
+
+    Shape: log-mel (B, M, T) -> magnitude (B, F, T).
+    """
+
+    bank: Tensor
+    share: Tensor
+    level: Tensor
+
+    def __init__(self, mel: MelConfig, iterations: int = 2) -> None:
+        super().__init__()
+        self.iterations = iterations
+        bank = mel_filterbank(mel)
+        self.register_buffer("bank", bank, persistent=False)
+        # Row k says how bin k is divided among the bands: it sums to 1 (0 where no band hears).
+        self.register_buffer("share", (bank / bank.sum(0).clamp_min(1e-9)).T.contiguous(), persistent=False)
+        self.register_buffer("level", 1 / bank.sum(1, keepdim=True), persistent=False)
+
+    def spread(self, bands: Tensor) -> Tensor:
+        """Values of bands (..., M, T) interpolated to bins (..., F, T)."""
+        return self.share @ bands
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        target = 10.0**log_mel
+        magnitude = self.spread(target * self.level)
+        for _ in range(self.iterations):
+            magnitude = magnitude * self.spread(target / (self.bank @ magnitude).clamp_min(1e-8)).clamp(0.1, 10.0)
+        return magnitude
+
+
+def short_window(mel: MelConfig) -> tuple[int, int, int]:
+    """Short frames per frame, their window and hop. loop48: (3, 512, 125); loop16: (5, 128, 25)."""
+    steps = next(s for s in (3, 5, 4, 2, 1) if mel.hop % s == 0)
+    hop = mel.hop // steps
+    return steps, 1 << (3 * hop).bit_length(), hop
+
+
+class HouseVocoder(Vocoder):
+    """See the module. `synthesise` is deterministic; training passes its own noise to `shape_noise`."""
+
+    def __init__(self, mel: MelConfig, config: HouseConfig) -> None:
+        super().__init__("house", mel)
+        self.config = config
+        dim = config.dim
+        self.steps, self.short_fft, self.short_hop = short_window(mel)
+        self.bins, self.short_bins = mel.n_fft // 2 + 1, self.short_fft // 2 + 1
+        self.pool = mel.n_fft // self.short_fft
+        self.prior = MelPrior(mel)
+        self.embed = CircularConv(mel.n_mels + config.noise_channels, dim, 7)
+        self.embed_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.blocks = nn.ModuleList(ConvNeXtBlock(dim, dim * config.expansion, 1 / config.layers) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.parts = [2 * self.bins, mel.n_mels, 2 * self.steps * self.short_bins, self.steps * self.short_bins]
+        self.head = nn.Linear(dim, sum(self.parts))
+        with torch.no_grad():  # begin as shaped noise on the long window, a little of all the rest
+            self.head.weight.mul_(0.3)
+            self.head.bias.zero_()
+            for part, bias in ((1, 0.0), (3, -2.0)):
+                start = sum(self.parts[:part])
+                self.head.bias[start : start + self.parts[part]] = bias
+
+    def shape_noise(self, log_mel: Tensor, noise: Tensor) -> Tensor:
+        """The network: a loop from a log-mel and white noise. (B, M, T) and (B, hop, T) -> (B, T*hop)."""
+        mel, config = self.mel, self.config
+        t = log_mel.shape[-1]
+        scaled = (log_mel - config.low) * (2 / (config.high - config.low)) - 1
+        x = self.embed(torch.cat([scaled, noise[:, : config.noise_channels]], dim=1))
+        x = self.embed_norm(x.transpose(1, 2)).transpose(1, 2)
+        for block in self.blocks:
+            x = block(x)
+        tone, air, click, hiss = self.head(self.norm(x.transpose(1, 2))).float().split(self.parts, dim=-1)
+
+        magnitude = self.prior(log_mel)
+        white = noise.transpose(1, 2).reshape(len(noise), t * mel.hop)
+        # Long window: tones, and noise with a gain for every band.
+        long = circular_stft(white, mel.n_fft, mel.hop) / self._norm(mel.n_fft)
+        tone = tone.transpose(1, 2)
+        gain = self.prior.spread(air.transpose(1, 2)).exp()
+        real = magnitude * (tone[:, : self.bins] + gain * long.real)
+        imag = magnitude * (tone[:, self.bins :] + gain * long.imag)
+        loop = circular_istft(torch.complex(real, imag), mel.n_fft, mel.hop)
+        # Short window: attacks, and noise with a gain for every bin. The prior is pooled over bins and drawn out in time.
+        short = circular_stft(white, self.short_fft, self.short_hop) / self._norm(self.short_fft)
+        pooled = F.avg_pool1d(magnitude.transpose(1, 2), self.pool, self.pool, self.pool // 2, count_include_pad=False)
+        pooled = pooled[..., : self.short_bins].transpose(1, 2) * self.pool**-0.5
+        fine = self._between(pooled)
+        shape = (len(log_mel), t * self.steps, -1)
+        click = click.reshape(shape).transpose(1, 2)
+        gain = hiss.reshape(shape).transpose(1, 2).exp()
+        real = fine * (click[:, : self.short_bins] + gain * short.real)
+        imag = fine * (click[:, self.short_bins :] + gain * short.imag)
+        loop = loop + circular_istft(torch.complex(real, imag), self.short_fft, self.short_hop)
+        return self.correct(loop, log_mel, config.refine)
+
+    def correct(self, loop: Tensor, log_mel: Tensor, times: int) -> Tensor:
+        """Bring the mel of a loop nearer to the wanted one by smooth gains on its STFT. (B, N) -> (B, N)."""
+        mel = self.mel
+        for _ in range(times):
+            spectrum = circular_stft(loop, mel.n_fft, mel.hop)
+            # Not abs(): its gradient at exactly zero is fine, but its backward is slow on a CPU.
+            magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-14).sqrt()
+            have = (self.prior.bank @ magnitude).clamp_min(mel.log_floor).log10()
+            gain = 10.0 ** self.prior.spread((log_mel - have).clamp(-1.5, 1.5))
+            loop = circular_istft(spectrum * gain, mel.n_fft, mel.hop)
+        return loop
+
+    def _between(self, x: Tensor) -> Tensor:
+        """Draw frames out to short frames, linearly, round the circle. (B, F, T) -> (B, F, T*S)."""
+        following = x.roll(-1, dims=-1)
+        parts = [torch.lerp(x, following, i / self.steps) for i in range(self.steps)]
+        return torch.stack(parts, dim=-1).flatten(-2)
+
+    @staticmethod
+    def _norm(n_fft: int) -> float:
+        """Standard deviation of an STFT bin of unit white noise."""
+        return float(hann(n_fft).square().sum().sqrt())
+
+    def synthesise(self, log_mel: Tensor) -> Tensor:
+        return self.shape_noise(log_mel, content_noise(log_mel, self.mel.hop))
