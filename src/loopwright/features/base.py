@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,36 +32,6 @@ class Tap:
     name: str
     channels: int
     stride: int
-
-
-class _WrapTime(torch.autograd.Function):
-    """`wrap_time` with a lean gradient: autograd's own fills and adds three full-size arrays for a few columns."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, before: int, after: int) -> Tensor:
-        ctx.before, ctx.after, ctx.frames = before, after, x.shape[-1]
-        last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
-        ctx.memory_format = torch.channels_last if last else torch.contiguous_format
-        return torch.cat([x[..., x.shape[-1] - before :], x, x[..., :after]], dim=-1)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (grad,) = grads
-        before, after, frames = ctx.before, ctx.after, ctx.frames
-        core = grad.narrow(-1, before, frames).clone(memory_format=ctx.memory_format)
-        if after:
-            core[..., :after] += grad[..., before + frames :]
-        if before:
-            core[..., frames - before :] += grad[..., :before]
-        return core, None, None
-
-
-def wrap_time(x: Tensor, before: int, after: int) -> Tensor:
-    """Extend the time axis (the last) by its own wrap-around. (..., U) -> (..., before + U + after)."""
-    if not before and not after:
-        return x
-    wrapped: Tensor = _WrapTime.apply(x, before, after)  # type: ignore[no-untyped-call]
-    return wrapped
 
 
 class Network(nn.Module):

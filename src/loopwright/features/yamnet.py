@@ -15,9 +15,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, linear, pad, relu_
+from torch.nn.functional import conv2d, linear, relu_
 
-from loopwright.features.base import Network, Tap, wrap_time
+from loopwright.features.base import Network, Tap
+from loopwright.features.convolution import same_conv
 from loopwright.features.frontends import audioset_mel
 
 # (stride, channels out) of layers 1 to 14; layer 1 is an ordinary convolution, the others depthwise + pointwise.
@@ -74,11 +75,10 @@ class Yamnet(Network):
         outputs = {}
         for number in range(1, last + 1):
             stride, _ = LAYERS[number - 1]
-            x, padding = _pad_same(x, stride, circular)
             name = "layer1.conv" if number == 1 else f"layer{number}.depthwise_conv"
-            weight = self.get(f"{name}.weight")
+            weight, bias = self.get(f"{name}.weight"), self.get(f"{name}.bias")
             groups = 1 if number == 1 else len(weight)
-            x = relu_(conv2d(x, weight, self.get(f"{name}.bias"), stride, padding, 1, groups))
+            x = relu_(same_conv(x, weight, bias, circular=circular, stride=stride, groups=groups))
             if number > 1:
                 name = f"layer{number}.pointwise_conv"
                 x = relu_(conv2d(x, self.get(f"{name}.weight"), self.get(f"{name}.bias")))
@@ -109,25 +109,6 @@ class Yamnet(Network):
     @property
     def classes(self) -> tuple[str, ...]:
         return _class_names()
-
-
-def _pad_same(x: Tensor, stride: int, circular: bool) -> tuple[Tensor, tuple[int, int]]:
-    """TensorFlow's "same" padding for a 3x3 kernel: what had to be added by hand, and what the convolution can add itself.
-
-    Stride 2 on an even axis pads 0 before and 1 after. Circular: the time axis is continued by itself, frequency by zeros.
-    """
-    bands, frames = x.shape[2:]
-    before_f, before_t = (0 if stride == 2 and n % 2 == 0 else 1 for n in (bands, frames))
-    if circular:
-        if stride == 2 and frames % 2:
-            raise ValueError(f"a circle of {frames} frames cannot be halved")
-        x = wrap_time(x, before_t, 1)
-        if before_f:
-            return x, (1, 0)
-        return pad(x, (0, 0, 0, 1)), (0, 0)
-    if before_f and before_t:
-        return x, (1, 1)
-    return pad(x, (before_t, 1, before_f, 1)), (0, 0)
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,0 +1,80 @@
+"""3x3 convolutions as TensorFlow pads them ("same"), with time wrapping round where asked, and no padded copy of the input.
+
+Copying a padded input costs as much as a depthwise convolution itself. So the convolution pads with zeros, natively, and
+the first and last column then get what the other end of the loop owes them. Where stride 2 wants no zero before and one
+after (even sizes), the kernel gets a leading row of zeros instead: four taps from -1 to 2 are the three taps from 0 to 2.
+
+Shapes: B batch, C channels in, K channels out, F bands, U frames (time last).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import conv2d, pad
+
+
+def same_conv(x: Tensor, weight: Tensor, bias: Tensor | None, *, circular: bool, stride: int = 1, groups: int = 1) -> Tensor:
+    """3x3 convolution with "same" padding. (B, C, F, U) with (K, C/groups, 3, 3) -> (B, K, F/stride, U/stride).
+
+    Frequency is always continued with zeros; time by itself if `circular`, else with zeros. Weights get no gradient.
+    """
+    bands, frames = x.shape[2:]
+    early_f, early_t = (int(stride == 2 and size % 2 == 0) for size in (bands, frames))
+    if early_f or early_t:
+        weight = pad(weight, (early_t, 0, early_f, 0))
+        if x.is_contiguous(memory_format=torch.channels_last):
+            weight = weight.contiguous(memory_format=torch.channels_last)
+    if not circular:
+        return conv2d(x, weight, bias, stride, 1, 1, groups)
+    if stride == 2 and frames % 2:
+        raise ValueError(f"a circle of {frames} frames cannot be halved")
+    out: Tensor = _RingConv.apply(x, weight, bias, stride, groups)  # type: ignore[no-untyped-call]
+    return out
+
+
+def _edges(weight: Tensor) -> list[tuple[int, int, slice]]:
+    """What the far end owes: (output column, input column, kernel columns). With four taps nothing reaches back."""
+    edges = [(-1, 0, slice(weight.shape[3] - 1, None))]
+    if weight.shape[3] == 3:
+        edges.append((0, -1, slice(0, 1)))
+    return edges
+
+
+def _column(x: Tensor, index: int) -> Tensor:
+    return x.narrow(3, index % x.shape[3], 1)
+
+
+class _RingConv(torch.autograd.Function):
+    """Zero-padded convolution, then the columns at the seam. Gradient to the input only."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, groups: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.stride, ctx.groups = stride, groups
+        y = conv2d(x, weight, bias, stride, 1, 1, groups)
+        for to, of, taps in _edges(weight):
+            _column(y, to).add_(conv2d(_column(x, of), weight[..., taps], None, (stride, 1), (1, 0), 1, groups))
+        return y
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
+        x, weight = ctx.saved_tensors
+        grad_x = _input_gradient(grads[0], x, weight, [ctx.stride, ctx.stride], [1, 1], ctx.groups)
+        for to, of, taps in _edges(weight):
+            column = _input_gradient(
+                _column(grads[0], to), _column(x, of), weight[..., taps], [ctx.stride, 1], [1, 0], ctx.groups
+            )
+            _column(grad_x, of).add_(column)
+        return grad_x, None, None, None, None
+
+
+def _input_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: list[int], padding: list[int], groups: int) -> Tensor:
+    gradient: Tensor = torch.ops.aten.convolution_backward(
+        grad, x, weight, None, stride, padding, [1, 1], False, [0, 0], groups, [True, False, False]
+    )[0]
+    return gradient

@@ -1,0 +1,47 @@
+"""The seam-aware convolution against a plainly padded one, in float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, pad
+
+from loopwright.features.convolution import same_conv
+
+
+def padded_conv(x: Tensor, weight: Tensor, bias: Tensor, circular: bool, stride: int, groups: int) -> Tensor:
+    """TensorFlow's rule written out: total padding max(k - s, 0) or by remainder, the smaller half before."""
+    before_f, before_t = (0 if stride == 2 and size % 2 == 0 else 1 for size in x.shape[2:])
+    if circular:
+        x = torch.cat([x[..., x.shape[3] - before_t :], x, x[..., :1]], dim=3)
+        x = pad(x, (0, 0, before_f, 1))
+    else:
+        x = pad(x, (before_t, 1, before_f, 1))
+    return conv2d(x, weight, bias, stride, 0, 1, groups)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("circular", [False, True])
+@pytest.mark.parametrize(("groups", "out"), [(1, 6), (4, 4), (2, 8)])
+@pytest.mark.parametrize(("stride", "bands", "frames"), [(1, 5, 7), (2, 8, 12), (2, 7, 12), (1, 4, 1)])
+def test_same_conv_is_the_padded_convolution(
+    stride: int, bands: int, frames: int, groups: int, out: int, circular: bool, channels_last: bool
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 4, bands, frames, generator=generator, dtype=torch.float64)
+    if channels_last:
+        x = x.to(memory_format=torch.channels_last)
+    x.requires_grad_(True)
+    weight = torch.randn(out, 4 // groups, 3, 3, generator=generator, dtype=torch.float64)
+    bias = torch.randn(out, generator=generator, dtype=torch.float64)
+    got = same_conv(x, weight, bias, circular=circular, stride=stride, groups=groups)
+    want = padded_conv(x, weight, bias, circular, stride, groups)
+    torch.testing.assert_close(got, want)
+    pull = torch.randn(got.shape, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(torch.autograd.grad(got, x, pull), torch.autograd.grad(want, x, pull))
+
+
+def test_an_odd_circle_cannot_be_halved() -> None:
+    with pytest.raises(ValueError, match="7 frames cannot be halved"):
+        same_conv(torch.zeros(1, 1, 4, 7), torch.zeros(1, 1, 3, 3), None, circular=True, stride=2)
