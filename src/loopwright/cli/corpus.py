@@ -77,6 +77,26 @@ def drums(groove: Path, oneshots: Path, out: Path, count: int, seed: int, worker
 
 
 @corpus.command()
+@click.option("--waveforms", type=_FOLDER, required=True, help="Single-cycle waveforms (akwf_600.npy and .csv).")
+@click.option("--tonal", type=_FOLDER, required=True, help="Sampled notes by instrument (index.csv).")
+@click.option("--chords", type=_FOLDER, required=True, help="Chord progressions (progressions.csv).")
+@_out
+@_count(10_000)
+@_seed
+@_workers
+def synth(waveforms: Path, tonal: Path, chords: Path, out: Path, count: int, seed: int, workers: int) -> None:
+    """Bass lines, arpeggios, chords, pads and leads.
+
+    Example: loopwright corpus synth --waveforms data/waveforms --tonal data/tonal --chords data/chords -o corpus/synth
+    """
+    from loopwright.pipeline.corpus import make_synth
+
+    with _progress() as progress:
+        rendered = make_synth(waveforms, tonal, chords, out, n=count, seed=seed, workers=workers, progress=progress)
+    _done(out, count, rendered)
+
+
+@corpus.command()
 @_out
 @_count(360)
 @_seed

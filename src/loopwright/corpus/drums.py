@@ -15,10 +15,11 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from loopwright.corpus.circular import Floats, Spectrum, add_wrapped, biquad, echo, room
+from loopwright.corpus.circular import Floats, Spectrum, add_wrapped, biquad, echo
 from loopwright.corpus.groove import BAR_SAMPLES, GROOVE_ATTRIBUTION, HAT_PEDAL, ROLE_INDEX, ROLES, STEP_SAMPLES, Bar
 from loopwright.corpus.kits import ATTRIBUTIONS, Library, Part, licence_of
 from loopwright.corpus.patterns import GRAMMARS, write_pattern
+from loopwright.corpus.rooms import N_ROOMS, Rooms
 
 RATE_HZ = 48_000
 SPLIT_SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
@@ -43,7 +44,6 @@ STYLE_FAMILIES = {
     "latin": _HAND, "afrobeat": _HAND, "breakbeat": _SAMPLED, "boombap": _SAMPLED,
 }  # fmt: skip
 DRUM_STYLES = ("afrobeat", "funk", "hiphop", "jazz", "latin", "pop", "reggae", "rock", "soul", *GRAMMARS)
-N_ROOMS = 48
 _HATS = (ROLE_INDEX["hat_closed"], ROLE_INDEX["hat_open"])
 _KICK = ROLE_INDEX["kick"]
 
@@ -76,16 +76,6 @@ class Setup:
     def licence(self, *, groove: bool) -> str:
         """SPDX name of the licence with the most duties among the parts used."""
         return licence_of([part for parts in self.parts.values() for part in parts], groove=groove)
-
-
-class Rooms:
-    """A fixed set of made-up rooms, from small and dry to a hall; the same for the same seed."""
-
-    def __init__(self, seed: int) -> None:
-        rng = np.random.default_rng([seed, 11])
-        decays = np.exp(rng.uniform(np.log(0.12), np.log(1.6), N_ROOMS))
-        damp = rng.uniform(2500, 9000, N_ROOMS)
-        self.responses = [room(rng, d, RATE_HZ, BAR_SAMPLES, damp_hz=f) for d, f in zip(decays, damp, strict=True)]
 
 
 def plan_drums(groove: Sequence[Bar], n: int, seed: int) -> list[Bar]:
@@ -237,7 +227,7 @@ def stop_samples(bar: Bar) -> NDArray[np.int64]:
 
 
 def choose_part(parts: Sequence[Part], pitch: int, turn: int) -> Part:
-    """The voice for one hit: a pedal or bell where the pad says so and the kit has it; round robins by turn; else the main one."""
+    """The voice for one hit: pedal or bell if the pad says so and the kit has it; round robins by turn; else the main one."""
     main = parts[0]
     named = {p.voice.articulation: p for p in parts}
     if pitch == HAT_PEDAL and "pedal" in named:

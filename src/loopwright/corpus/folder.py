@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,7 +34,7 @@ class Renderer(Protocol):
 
     def __len__(self) -> int: ...
 
-    def loop(self, number: int) -> tuple[dict[str, str], Callable[[], Floats]]:
+    def loop(self, number: int) -> tuple[Mapping[str, str], Callable[[], Floats]]:
         """The row of loop `number` (without file, bpm and bars), and a function that renders it: float32 (BAR_SAMPLES,)."""
         ...
 
@@ -46,7 +46,7 @@ def to_int16(x: Floats) -> np.ndarray[Any, np.dtype[np.int16]]:
     return np.rint(x * 32767.0).astype(np.int16)
 
 
-def file_name(number: int, row: dict[str, str]) -> str:
+def file_name(number: int, row: Mapping[str, str]) -> str:
     """Path of a loop inside the corpus: readable, unique, with the tempo in its name."""
     words = [row["style"], row["kit"], row["key"], f"{number:05d}", "120bpm"]
     return "wav/" + "_".join(word for word in words if word) + ".wav"

@@ -20,7 +20,8 @@ BAR_SAMPLES = 96_000  # 2 s at 48 kHz
 STEP_SAMPLES = BAR_SAMPLES // 16
 MIN_HITS = 4
 ROLES = (
-    "kick", "snare", "clap", "rim", "hat_closed", "hat_open", "tom_low", "tom_mid", "tom_high", "ride", "crash", "perc", "cowbell",
+    "kick", "snare", "clap", "rim", "hat_closed", "hat_open", "tom_low", "tom_mid", "tom_high", "ride", "crash", "perc",
+    "cowbell",
 )  # fmt: skip
 ROLE_INDEX = {role: i for i, role in enumerate(ROLES)}
 HAT_PEDAL = 44  # General MIDI: closes the open hat with the foot

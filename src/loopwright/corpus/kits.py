@@ -27,13 +27,17 @@ HELD_OUT_KITS = frozenset(
 FAMILIES = {
     "muldjord": "acoustic", "sonicpi_acoustic": "acoustic", "gogodze_close": "acoustic", "gogodze_room": "acoustic",
     "gogodze_retro": "acoustic", "pearl_master": "acoustic", "frankensnare": "acoustic", "meadowlark_kicks": "acoustic",
-    "world_percussion": "percussion", "cajon_bobobo": "percussion", "sonicpi_tabla": "percussion", "body_percussion": "percussion",
+    "world_percussion": "percussion", "cajon_bobobo": "percussion", "sonicpi_tabla": "percussion",
+    "body_percussion": "percussion",
 }  # fmt: skip
 ESSENTIAL = ("kick", "snare")  # a bank with these and a hat, or hands, can be the base of a loop
 BASE_EXTRA = frozenset({"cajon_bobobo"})  # a base although it has no hats: those come from a neighbour
 
 ATTRIBUTIONS = {
-    "muldjord": "MuldjordKit by Lars Muldjord, FreePats version by roberto@zenvoid.org, CC BY 4.0 (drum samples provided by DrumGizmo.org)",
+    "muldjord": (
+        "MuldjordKit by Lars Muldjord, FreePats version by roberto@zenvoid.org, CC BY 4.0 "
+        "(drum samples provided by DrumGizmo.org)"
+    ),
     "pearl_master": "Pearl Master Studio Pack 1 by enoe, CC BY 3.0",
     "tr909_noisecollector": "Freesound user NoiseCollector, CC BY",
     "house_dwsd": "Freesound user DWSD, CC BY",

@@ -20,6 +20,7 @@ _QUALITIES = {
     "7": (0, 4, 7, 10), "dom7": (0, 4, 7, 10), "M7": (0, 4, 7, 11), "maj7": (0, 4, 7, 11), "m7": (0, 3, 7, 10),
     "6": (0, 4, 7, 9), "M6": (0, 4, 7, 9), "m6": (0, 3, 7, 9), "9": (0, 4, 7, 10, 14), "M9": (0, 4, 7, 11, 14),
     "m9": (0, 3, 7, 10, 14), "dim7": (0, 3, 6, 9), "m7b5": (0, 3, 6, 10), "add9": (0, 4, 7, 14), "5": (0, 7), "M-5": (0, 4, 6),
+    "69": (0, 4, 7, 9, 14), "madd9": (0, 3, 7, 14),
 }  # fmt: skip
 
 
@@ -80,19 +81,15 @@ def _pick(rng: Rng, options: Sequence[str]) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-_BASS_RHYTHMS = tuple(
-    """
+_BASS_RHYTHMS = """
     x---x---x---x--- x-x-x-x-x-x-x-x- xxxxxxxxxxxxxxxx --x---x---x---x- x--x--x-x--x--x- x-----x---x-----
     x---------x-x--- .-x-x-x-.-x-x-x- x.xx.xx.x.xx.xx. x------x--x-x--- x-.x-.x-x-.x-.x- x.............x.
     ..xx..xx..xx..xx x..x..x...x.x...
-    """.split()
-)
-_STABS = tuple(
-    """
+""".split()  # noqa: SIM905
+_STABS = """
     x-----x-----x--- x--x--x-x--x--x- ..x...x...x...x. x-------x------- x---x---x---x--- ..x-..x-..x-..x-
     x..x..x...x..x.. x--------------- ....x-......x-.. x.....x...x..... x--x---x--x-x--- ..x..x..x..x..x.
-    """.split()
-)
+""".split()  # noqa: SIM905
 
 
 def rhythm(text: str) -> list[tuple[float, float]]:

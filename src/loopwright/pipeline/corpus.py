@@ -11,6 +11,7 @@ from loopwright.corpus.drums import DrumRenderer, plan_drums
 from loopwright.corpus.folder import write_corpus
 from loopwright.corpus.groove import read_groove
 from loopwright.corpus.kits import Library
+from loopwright.corpus.synths import Sources, SynthRenderer
 
 Progress = Callable[[str, int, int], None]
 
@@ -46,3 +47,24 @@ def make_drums(
 def make_demo(out: Path, *, n: int = 360, seed: int = 0, workers: int = 1, progress: Progress | None = None) -> Path:
     """Render n demo loops into `out`, made by DSP alone. Raises InputError or BusyError."""
     return render_demo(out, n, seed, workers=workers, on_progress=_under(progress, "rendering demo"))
+
+
+def make_synth(
+    waveforms: Path,
+    tonal: Path,
+    chords: Path,
+    out: Path,
+    *,
+    n: int = 10_000,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> int:
+    """Render n synth bars into `out`; run again to continue. Returns how many were rendered now.
+
+    Raises InputError or BusyError.
+    """
+    Sources(waveforms, tonal, chords)  # fail here, not in a worker
+    settings = {"corpus": "synth", "n": n, "seed": seed}
+    make = partial(SynthRenderer, n, waveforms, tonal, chords, seed)
+    return write_corpus(make, n, out, settings, workers=workers, on_progress=_under(progress, "rendering synths"))
