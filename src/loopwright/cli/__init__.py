@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("loopwright.cli.prepare:prepare", "Turn a folder of loops into training data."),
     "train": ("loopwright.cli.train:train", "Train a generator, a vocoder or a classifier."),
     "generate": ("loopwright.cli.generate:generate", "Make new loops with a model."),
+    "evaluate": ("loopwright.cli.evaluate:evaluate", "Measure loops against real ones, with error bars."),
 }
 
 

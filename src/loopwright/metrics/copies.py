@@ -1,7 +1,8 @@
 """Is it new, or a training loop played back, perhaps started elsewhere in the bar?
 
 s(x) = the largest cosine between the log-mel of x and that of any training item rolled by any number of frames. Both are first
-measured from the training set's mean level in each band, without which all music would be alike. All rolls at once come
+measured from the training set's mean in each band, without which all music would be alike, and from their own mean, so that a
+change of level is no novelty. All rolls at once come
 from one circular cross-correlation by FFT.
 
 Shapes: n queries, m training items, M mel bands, T frames.
@@ -100,6 +101,7 @@ def novelty_from(held_out: Array, fake: Array) -> Novelty:
 def _spectra(log_mels: Array, centre: NDArray[np.float32]) -> Spectra:
     """Unit-norm, centred items in the frequency domain: (n, M, F) complex64."""
     x = log_mels.astype(np.float32) - centre
+    x -= x.mean(axis=(1, 2), keepdims=True)
     norm = np.sqrt(np.einsum("nmt,nmt->n", x, x, dtype=np.float64))
     x /= np.maximum(norm, 1e-9).astype(np.float32)[:, None, None]
     return np.asarray(np.fft.rfft(x, axis=2), dtype=np.complex64)

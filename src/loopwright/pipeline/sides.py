@@ -1,0 +1,306 @@
+"""One side of an evaluation: a folder of audio, prepared data, a pack, or a trained model, as a list of loops.
+
+Whatever it is, it gives waveforms at any rate, with the number of bars, and a name and a source for each loop.
+Shapes: N samples of one turn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from loopwright.audio.io import read_audio
+from loopwright.audio.mel import LogMel
+from loopwright.audio.resample import resample_circle
+from loopwright.audio.wavmeta import read_chunks
+from loopwright.config import BAR_SECONDS, MelConfig
+from loopwright.data.facts import CORPUS_TABLE, Facts, read_table
+from loopwright.data.prepared import PreparedData
+from loopwright.data.scan import find_audio
+from loopwright.errors import InputError, MelMismatchError, WeightsError
+from loopwright.files import atomic_path, sha256_of
+from loopwright.metrics.loops import wrap_jump
+from loopwright.training.evaluate import generate_batch
+from loopwright.training.loop import load_model
+from loopwright.vocoder import Vocoder
+from loopwright.vocoder import load as load_vocoder
+
+Float32 = npt.NDArray[np.float32]
+MAX_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What is known of one loop. `source` is the unit that must not be on both sides of a split; "" if unknown."""
+
+    name: str
+    bars: int
+    source: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Read:
+    """One loop read: samples (N,) at the rate asked for, bars, the rate it had, and its seam measured at that rate."""
+
+    samples: Float32
+    bars: int
+    rate_hz: int
+    wrap: float
+
+
+class Side(ABC):
+    """A list of loops that can be read one by one."""
+
+    kind: str
+    label: str
+    loops: list[Loop]
+    notes: list[str]
+
+    @abstractmethod
+    def read(self, index: int, rate_hz: int) -> Read:
+        """Loop `index` at `rate_hz`. Raises InputError if it cannot be read."""
+
+    def describe(self) -> dict[str, Any]:
+        """For the result: kind, label and what identifies the side."""
+        return {"kind": self.kind, "label": self.label, "loops": len(self.loops)}
+
+    def __len__(self) -> int:
+        return len(self.loops)
+
+
+def guess_bars(seconds: float) -> int:
+    """Bars of a loop of unknown tempo: a power of two that puts the tempo between 70 and 180 BPM, nearest to 120."""
+    choices = (1, 2, 4, 8, 16, 32)
+    return min(choices, key=lambda bars: abs(math.log2(seconds / (BAR_SECONDS * bars))))
+
+
+def _read(samples: Float32, from_hz: int, to_hz: int, bars: int) -> Read:
+    """Loops claim to be circles, so the change of rate wraps too: a seam that is there stays, none is added at the edges.
+
+    The step across the seam is ranked before that, at the loop's own rate.
+    """
+    wrap = float(wrap_jump(samples[None])[0])
+    return Read(resample_circle(samples, max(1, round(len(samples) * to_hz / from_hz))), bars, from_hz, wrap)
+
+
+class FolderSide(Side):
+    """Audio files, also of a pack. Bars and tempo from loops.csv, or the files' own chunks, or guessed from the length."""
+
+    kind = "folder"
+
+    def __init__(self, path: Path) -> None:
+        self.label = path.name or str(path)
+        table = read_table(path / CORPUS_TABLE) if (path / CORPUS_TABLE).is_file() else {}
+        found = list(find_audio(path))
+        if not found:
+            raise InputError(f"{path} holds no audio files. Give a folder of loops (WAV, FLAC, AIFF, OGG, MP3).")
+        if (path / "manifest.json").is_file():
+            self.kind = "pack"
+        self.paths = [f.path for f in found]
+        self.facts = [table.get(f.name, Facts()) for f in found]
+        self.loops = [
+            Loop(f.name, int(facts.bars or 0), facts.source, facts.split) for f, facts in zip(found, self.facts, strict=True)
+        ]
+        self.notes = []
+
+    def read(self, index: int, rate_hz: int) -> Read:
+        path, facts = self.paths[index], self.facts[index]
+        audio = read_audio(path, max_seconds=MAX_SECONDS)
+        mono = np.asarray(audio.samples.mean(axis=1), dtype=np.float32)
+        bars = facts.bars or self._chunk_bars(path, audio.length_s)
+        if not bars and facts.bpm:
+            bars = audio.length_s * facts.bpm / (60 * 4)
+        whole = round(bars) if bars and abs(bars - round(bars)) < 0.02 and round(bars) else guess_bars(audio.length_s)
+        return _read(mono, audio.rate_hz, rate_hz, whole)
+
+    @staticmethod
+    def _chunk_bars(path: Path, length_s: float) -> float | None:
+        if path.suffix.lower() != ".wav":
+            return None
+        chunks = read_chunks(path)
+        if chunks.beats:
+            return chunks.beats / 4
+        if chunks.bpm:
+            return length_s * chunks.bpm / (60 * 4)
+        return None
+
+
+class PreparedSide(Side):
+    """Rows of prepared data, of one split or all."""
+
+    kind = "prepared"
+
+    def __init__(self, path: Path) -> None:
+        self.data = PreparedData.open(path)
+        self.label = path.name or str(path)
+        self.loops = [
+            Loop(f"{r.get('file', '')}#{r.get('bar', 0)}", self.data.bars, r.get("source") or "", r.get("split") or "")
+            for r in self.data.records
+        ]
+        self.notes = []
+
+    def read(self, index: int, rate_hz: int) -> Read:
+        mel = self.data.mel
+        return _read(self.data.audio([index])[0], mel.rate_hz, rate_hz, self.data.bars)
+
+
+class ModelSide(Side):
+    """Loops from a trained generator through a vocoder: seeds 0.. of `seed`, 120 BPM."""
+
+    kind = "model"
+
+    def __init__(self, path: Path, *, count: int, seed: int, vocoder: str, truncation: float, keep: Path | None) -> None:
+        self.path = model_file(path)
+        self.generator, self.header = load_model(self.path)
+        self.mel = MelConfig(**self.header["mel"])
+        self.vocoder = make_vocoder(vocoder, self.mel)
+        self.seed, self.truncation = seed, truncation
+        run = run_of(self.path)
+        self.label = run.name if run else self.path.stem
+        self.loops = [Loop(f"{self.label}-{seed}-{i:05d}", self.header["bars"]) for i in range(count)]
+        self.notes = []
+        self.checksum = sha256_of(self.path)
+        statistics = self.header["statistics"]
+        self._mean, self._std = (torch.tensor(statistics[k])[:, None] for k in ("mean", "std"))
+        self._keep = keep
+        self._block: tuple[int, Float32] | None = None
+
+    def describe(self) -> dict[str, Any]:
+        return super().describe() | {
+            "checksum": self.checksum,
+            "vocoder": self.vocoder.name,
+            "seed": self.seed,
+            "truncation": self.truncation,
+            "training": self.header.get("training", {}),
+        }
+
+    def training_data(self) -> Path | None:
+        """The prepared folder its run was trained on, if the run folder says so and it is still there."""
+        run = run_of(self.path)
+        if run is None:
+            return None
+        try:
+            values = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        data = values.get("data")
+        path = Path(data) if isinstance(data, str) else None
+        return path if path is not None and (path / "stats.json").is_file() else None
+
+    def read(self, index: int, rate_hz: int) -> Read:
+        size = 16
+        number = index // size
+        if self._block is None or self._block[0] != number:
+            self._block = (number, self._make(number * size, min(len(self), (number + 1) * size)))
+        return _read(self._block[1][index - number * size], self.mel.rate_hz, rate_hz, self.header["bars"])
+
+    def _make(self, start: int, stop: int) -> Float32:
+        """Waveforms start..stop at the model's rate; kept on disk while an evaluation runs, so that it can be resumed."""
+        text = f"{self.checksum} {self.vocoder.name} {self.seed} {self.truncation} {start} {stop}"
+        name = hashlib.sha256(text.encode()).hexdigest()[:24]
+        kept = None if self._keep is None else self._keep / f"{name}.npy"
+        if kept is not None and kept.is_file():
+            try:
+                return np.asarray(np.load(kept, allow_pickle=False), dtype=np.float32)
+            except (OSError, ValueError):
+                kept.unlink(missing_ok=True)
+        with torch.no_grad():
+            z_scores = generate_batch(self.generator, stop - start, seed=self.seed, first=start, truncation=self.truncation)
+            audio: Float32 = self.vocoder(z_scores * self._std + self._mean).cpu().numpy().astype(np.float32)
+        if kept is not None:
+            with atomic_path(kept) as temporary, temporary.open("wb") as out:
+                np.save(out, audio, allow_pickle=False)
+        return audio
+
+
+class VocodedSide(Side):
+    """Some loops of another side, analysed and put through a vocoder: what the vocoder alone costs."""
+
+    kind = "vocoded"
+
+    def __init__(self, side: Side, rows: Sequence[int], vocoder: Vocoder) -> None:
+        self.side, self.rows, self.vocoder = side, list(rows), vocoder
+        self.label = f"{side.label} through {vocoder.name}"
+        self.loops = [side.loops[i] for i in self.rows]
+        self.notes = []
+        self._log_mel = LogMel(vocoder.mel)
+
+    def read(self, index: int, rate_hz: int) -> Read:
+        mel = self.vocoder.mel
+        read = self.side.read(self.rows[index], mel.rate_hz)
+        # A vocoder takes whole bars of frames: a loop of another tempo is brought to the grid as a circle, there and back.
+        native = len(read.samples)
+        grid = resample_circle(read.samples, read.bars * mel.bar_samples)
+        with torch.no_grad():
+            audio = self.vocoder(self._log_mel(torch.from_numpy(grid)[None]))[0].cpu().numpy().astype(np.float32)
+        return _read(resample_circle(audio, native), mel.rate_hz, rate_hz, read.bars)
+
+
+def open_side(
+    path: Path, *, count: int | None, seed: int, vocoder: str = "auto", truncation: float = 1.0, keep: Path | None = None
+) -> Side:
+    """What lies at `path`: prepared data, a run folder or model file, a pack, or a folder of audio.
+
+    Args:
+        path: where.
+        count: loops a model makes; the other kinds have what they have. None: 1000.
+        seed: of a model's loops.
+        vocoder: of a model: a name or file, or "auto".
+        truncation: of a model.
+        keep: folder for audio a model has made, so that an interrupted evaluation goes on from there.
+
+    Raises InputError if it is none of these.
+    """
+    path = Path(path)
+    if path.is_file() or is_run(path):
+        return ModelSide(
+            path, count=1000 if count is None else count, seed=seed, vocoder=vocoder, truncation=truncation, keep=keep
+        )
+    if not path.is_dir():
+        raise InputError(f"no folder or model at {path}. Give a folder of loops, prepared data, a pack, or a run.")
+    if (path / "stats.json").is_file():
+        return PreparedSide(path)
+    return FolderSide(path)
+
+
+def is_run(path: Path) -> bool:
+    """Whether this is the folder of a training run."""
+    return (path / "config.json").is_file() and (path / "checkpoints").is_dir()
+
+
+def run_of(model: Path) -> Path | None:
+    """The run folder a model file belongs to, if any."""
+    parent = model.resolve().parent.parent
+    return parent if is_run(parent) else None
+
+
+def model_file(path: Path) -> Path:
+    """The model file of a run (`best`, else `last`), or the file itself."""
+    if path.is_file():
+        return path
+    for which in ("best", "last"):
+        file = path / "checkpoints" / f"{which}.safetensors"
+        if file.is_file():
+            return file
+    raise InputError(f"{path} has no checkpoint yet. Train it first: loopwright train gan.")
+
+
+def make_vocoder(name: str, mel: MelConfig) -> Vocoder:
+    """A vocoder for `mel`; "auto" is the house vocoder where there is one for this representation, else Griffin-Lim."""
+    if name != "auto":
+        return load_vocoder(name, mel)
+    try:
+        return load_vocoder("house", mel)
+    except (InputError, MelMismatchError, WeightsError):
+        return load_vocoder("griffinlim", mel)
