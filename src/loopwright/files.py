@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -18,6 +19,7 @@ from torch import Tensor
 from loopwright.errors import InputError
 
 HEADER_KEY = "loopwright"
+DIGEST_KEY = "sha256"
 
 
 @contextlib.contextmanager
@@ -68,23 +70,40 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def _digest(tensors: Mapping[str, Tensor], header: str) -> str:
+    """Hex sha256 of the header and of every tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(header.encode())
+    for key in sorted(tensors):
+        tensor = tensors[key].detach().cpu().contiguous()
+        digest.update(f"{key}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Save tensors and a JSON header (any JSON value) as one safetensors file, atomically."""
+    """Save tensors and a JSON header (any JSON value) as one safetensors file, atomically, with a checksum of both."""
+    text = json.dumps(header)
+    plain = {key: value.detach().contiguous() for key, value in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file({k: v.detach().contiguous() for k, v in tensors.items()}, temporary, {HEADER_KEY: json.dumps(header)})
+        save_file(plain, temporary, {HEADER_KEY: text, DIGEST_KEY: _digest(plain, text)})
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Load a file of `save_tensors`: its tensors (on the CPU) and its header ({} for foreign files).
 
-    Raises InputError if the file is missing, cut short or not safetensors.
+    Raises InputError if the file is missing, cut short, not safetensors, or was altered since it was saved.
     """
     path = Path(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as handle:
-            header = json.loads((handle.metadata() or {}).get(HEADER_KEY, "{}"))
-            return {key: handle.get_tensor(key) for key in handle.keys()}, header  # noqa: SIM118
+            metadata = handle.metadata() or {}
+            text = metadata.get(HEADER_KEY, "{}")
+            tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
+            header = json.loads(text)
     except FileNotFoundError as error:
         raise InputError(f"no file {path}.") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path} is not a whole safetensors file ({error}). Get or train it again.") from error
+    if DIGEST_KEY in metadata and _digest(tensors, text) != metadata[DIGEST_KEY]:
+        raise InputError(f"{path} was altered since it was written: its checksum does not match. Get it again.")
+    return tensors, header

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("loopwright.cli.train:train", "Train a generator, a vocoder or a classifier."),
     "generate": ("loopwright.cli.generate:generate", "Make new loops with a model."),
     "evaluate": ("loopwright.cli.evaluate:evaluate", "Measure loops against real ones, with error bars."),
+    "vocode": ("loopwright.cli.vocode:vocode", "Resynthesise real bars with vocoders, and compare."),
 }
 
 

@@ -45,6 +45,23 @@ def minibatch_stddev(x: Tensor, group: int = 4) -> Tensor:
     return torch.cat([x, y.repeat(g).reshape(b, 1, 1, 1).expand(b, 1, m, t)], dim=1)
 
 
+CLOCK = (1, 2, 4, 8, 16)
+
+
+def clock(turns: Tensor, like: Tensor, harmonics: Sequence[int] = CLOCK) -> Tensor:
+    """Where in the loop each frame lies: cosine and sine of its phase and of its musical divisions.
+
+    A circular discriminator sees no absolute time: without a clock nothing would tell the generator where the downbeat is.
+    `turns` (B,) is how far each sample was rolled, as a share of the loop, so the clock rolls along and the seam may lie
+    anywhere. Divisions finer than the frames are left out. -> (B, 2 * kept, M, T) for `like` (B, C, M, T).
+    """
+    b, _, m, t = like.shape
+    kept = torch.tensor([h for h in harmonics if 2 * h < t], dtype=like.dtype, device=like.device)
+    position = (torch.arange(t, device=like.device, dtype=like.dtype) + 0.5) / t
+    phase = 2 * torch.pi * kept[None, :, None] * (position[None] - turns.to(like)[:, None])[:, None]
+    return torch.cat([phase.cos(), phase.sin()], dim=1)[:, :, None].expand(b, -1, m, t)
+
+
 class SeparableBlock(nn.Module):
     """Depthwise 3x3, pointwise 1x1 (both spectral-norm), normalisation, leaky ReLU, optional 2x2 average pool.
 
@@ -77,6 +94,8 @@ class SeparableBlock(nn.Module):
 class Head(nn.Module):
     """One scale's verdict: separable blocks down to a coarse grid, minibatch stddev, a final convolution.
 
+    `frames` is the time size of its input if it gets the `clock`, else 0.
+
     Shape: (B, C, M, T) -> logits (B, 1, M / 2**downs, T / 2**downs).
     """
 
@@ -90,20 +109,26 @@ class Head(nn.Module):
         pool: str = "first",
         widest: int = 256,
         labels: int = 0,
+        frames: int = 0,
     ) -> None:
         super().__init__()
         widths = [channels]
         for _ in range(downs):
             widths.append(min(widths[-1] * 2, widest))
+        entry = channels + 2 * sum(2 * h < frames for h in CLOCK)
         self.blocks = nn.ModuleList(
-            SeparableBlock(a, b, norm=norm, circular=circular, pool=pool) for a, b in zip(widths[:-1], widths[1:], strict=True)
+            SeparableBlock(a, b, norm=norm, circular=circular, pool=pool)
+            for a, b in zip([entry, *widths[1:]], widths[1:], strict=False)
         )
-        self.last = SeparableBlock(widths[-1], widths[-1], norm=norm, circular=circular, pool="none")
+        self.last = SeparableBlock(widths[-1] if downs else entry, widths[-1], norm=norm, circular=circular, pool="none")
         self.logits = spectral_norm(nn.Conv2d(widths[-1] + 1, 1, 3))
         self.label_embedding = spectral_norm(nn.Embedding(labels, widths[-1])) if labels else None
-        self.circular = circular
+        self.circular, self.frames = circular, frames
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None = None, turns: Tensor | None = None) -> Tensor:
+        if self.frames:
+            assert turns is not None, "a head with a clock needs to know how far its input was rolled"
+            x = torch.cat([x, clock(turns, x)], dim=1)
         for block in self.blocks:
             x = block(x)
         x = self.last(x)
@@ -127,6 +152,7 @@ class ProjectedDiscriminator(nn.Module):
         circular: wrap time in heads.
         pool: "first" or "last", see `SeparableBlock`.
         labels: number of classes of a conditional discriminator.
+        frames: time sizes of each network's taps, for heads that get the `clock`; None: no clock, as published.
     """
 
     def __init__(
@@ -141,6 +167,7 @@ class ProjectedDiscriminator(nn.Module):
         pool: str = "first",
         seed: int = 0,
         labels: int = 0,
+        frames: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
         self._networks = list(networks)  # a plain list: frozen networks stay out of parameters() and state_dict()
@@ -152,7 +179,15 @@ class ProjectedDiscriminator(nn.Module):
             self.projections.append(projection)
             self.heads.append(
                 nn.ModuleList(
-                    Head(c, downs=len(channels) - 1 - i, norm=norm, circular=circular, pool=pool, labels=labels)
+                    Head(
+                        c,
+                        downs=len(channels) - 1 - i,
+                        norm=norm,
+                        circular=circular,
+                        pool=pool,
+                        labels=labels,
+                        frames=frames[number][i] if frames else 0,
+                    )
                     for i, c in enumerate(projection.out_channels[:count])
                 )
             )
@@ -161,13 +196,15 @@ class ProjectedDiscriminator(nn.Module):
         """Projected features per network and scale. log_mel: (B, M, S). Differentiable to its input."""
         return [project(net(log_mel)) for net, project in zip(self._networks, self.projections, strict=True)]
 
-    def judge(self, features: Sequence[Sequence[Tensor]], labels: Tensor | None = None) -> list[Tensor]:
-        """Logits of every head: list of (B, 1, m, t)."""
+    def judge(
+        self, features: Sequence[Sequence[Tensor]], labels: Tensor | None = None, turns: Tensor | None = None
+    ) -> list[Tensor]:
+        """Logits of every head: list of (B, 1, m, t). `turns` (B,): how far each sample was rolled, as a share of the loop."""
         verdicts: list[Tensor] = []
         for heads, scales in zip(self.heads, features, strict=True):
             assert isinstance(heads, nn.ModuleList)
-            verdicts += [head(x, labels) for head, x in zip(heads, scales, strict=False)]
+            verdicts += [head(x, labels, turns) for head, x in zip(heads, scales, strict=False)]
         return verdicts
 
-    def forward(self, log_mel: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        return self.judge(self.features(log_mel), labels)
+    def forward(self, log_mel: Tensor, labels: Tensor | None = None, turns: Tensor | None = None) -> list[Tensor]:
+        return self.judge(self.features(log_mel), labels, turns)

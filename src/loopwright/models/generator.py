@@ -139,7 +139,7 @@ class Generator(nn.Module):
         """Styles to normalised log-mels.
 
         Args:
-            ws: (B, L, W), one style a layer, or (B, L, W, T): a style that moves through the loop, frame by frame.
+            ws: (B, L, W), one style a layer, or (B, L, W, S): a style for each of S steps, such as one a sixteenth-note.
             noise: maps as from `make_noise`, or None for none.
             bars: turns of the constant: a longer circle.
 

@@ -94,7 +94,7 @@ class ModulatedConv(nn.Module):
 
     `up` doubles time (and mel): a transposed convolution of stride 2, then the [1, 3, 3, 1] blur.
 
-    Shape: x (B, C, M, T), w (B, W) or per frame (B, W, T) -> (B, K, M, T) or doubled.
+    Shape: x (B, C, M, T), w (B, W) or one for each of T' steps (B, W, T') -> (B, K, M, T) or doubled.
     """
 
     def __init__(
@@ -118,10 +118,11 @@ class ModulatedConv(nn.Module):
         self.circular = circular
 
     def _styles(self, w: Tensor, frames: int) -> Tensor:
-        """(B, W) -> (B, C, 1, 1); a style per frame (B, W, T') -> (B, C, 1, frames), held or averaged to this scale."""
+        """(B, W) -> (B, C, 1, 1); a style for each of T' steps (B, W, T') -> (B, C, 1, frames), each held for its frames."""
         if w.dim() == 2:
             return self.affine(w)[:, :, None, None]
-        w = F.interpolate(w, size=frames, mode="area") if w.shape[-1] > frames else w
+        assert frames % w.shape[-1] == 0, (frames, w.shape)
+        w = w.repeat_interleave(frames // w.shape[-1], dim=-1)
         return self.affine(w.transpose(1, 2)).transpose(1, 2)[:, :, None, :]
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:

@@ -28,17 +28,19 @@ class Augment:
         self.std, self.floor = std, floor
         self.roll, self.gain_db, self.noise, self.noise_kimg = roll, gain_db, noise, noise_kimg
 
-    def __call__(self, x: Tensor, *, kimg: float, generator: torch.Generator) -> Tensor:
-        """Augment (B, M, T). Draws the same amount of randomness whatever is switched on."""
+    def __call__(self, x: Tensor, *, kimg: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Augment (B, M, T); also returns by how much of the loop each sample was rolled, (B,) in [0, 1)."""
         b = len(x)
         shifts = torch.randint(x.shape[-1], (b,), generator=generator)
         gains = torch.rand(b, generator=generator).to(x)
         if self.roll:
             x = roll_each(x, shifts)
+        else:
+            shifts = torch.zeros_like(shifts)
         if self.gain_db:
             # quieter, not louder: the floor of silence stays where it is, as it would for real audio
             x = torch.maximum(x - (gains * self.gain_db / 20)[:, None, None] / self.std[:, None], self.floor[:, None])
         sigma = self.noise * max(0.0, 1 - kimg / self.noise_kimg) if self.noise_kimg else 0.0
         if sigma:
             x = x + sigma * torch.randn(x.shape, generator=generator).to(x)
-        return x
+        return x, (shifts / x.shape[-1]).to(x)

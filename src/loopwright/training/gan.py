@@ -116,18 +116,20 @@ def train_step(gan: Gan, real: Tensor, *, seed: int, step: int, seen: int, label
 
         # 1. Discriminator, on features without a graph.
         with frozen(gan.discriminator):
-            fake_features = gan.discriminator.features(gan.augment(fake, kimg=seen / 1000, generator=aug) * scale + shift)
+            seen_fake, fake_turns = gan.augment(fake, kimg=seen / 1000, generator=aug)
+            seen_real, real_turns = gan.augment(real, kimg=seen / 1000, generator=aug)
+            fake_features = gan.discriminator.features(seen_fake * scale + shift)
             with torch.no_grad():
-                real_features = gan.discriminator.features(gan.augment(real, kimg=seen / 1000, generator=aug) * scale + shift)
-        on_real = gan.discriminator.judge(real_features, labels)
-        on_fake = gan.discriminator.judge([[x.detach() for x in scales] for scales in fake_features], labels)
+                real_features = gan.discriminator.features(seen_real * scale + shift)
+        on_real = gan.discriminator.judge(real_features, labels, real_turns)
+        on_fake = gan.discriminator.judge([[x.detach() for x in scales] for scales in fake_features], labels, fake_turns)
         loss_d = hinge_d(on_real, on_fake)
     norm_d = descend(gan.optimizer_d, loss_d, name="loss/d", step=step)
 
     # 2. Generator, through the heads as they are now, frozen for the length of the block.
     with frozen(gan.discriminator):
         with torch.autocast(real.device.type, dtype=torch.bfloat16, enabled=gan.bf16):
-            loss_g = hinge_g(gan.discriminator.judge(fake_features, labels))
+            loss_g = hinge_g(gan.discriminator.judge(fake_features, labels, fake_turns))
         norm_g = descend(gan.optimizer_g, loss_g, name="loss/g", step=step)
 
     # 3. What we sample from.

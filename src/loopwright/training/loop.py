@@ -59,6 +59,11 @@ def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
         generator = build_generator(recipe, n_mels=data.mel.n_mels, frames=data.bars * data.mel.model_frames)
         judge = recipe.discriminator
         networks = [build_features(name, data.mel, circular=judge.circular).to(device) for name in judge.networks]
+        frames: list[list[int]] | None = None
+        if judge.clock:
+            blank = torch.zeros(1, data.mel.n_mels, data.bars * data.mel.model_frames, device=device)
+            with torch.no_grad():
+                frames = [[tap.shape[-1] for tap in net(blank)] for net in networks]
         discriminator = ProjectedDiscriminator(
             networks,
             heads=judge.heads,
@@ -68,6 +73,7 @@ def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
             circular=judge.circular,
             pool=judge.pool,
             seed=recipe.train.seed,
+            frames=frames,
         )
     generator.to(device)
     discriminator.to(device).to(memory_format=torch.channels_last)  # the layout the features come in

@@ -35,6 +35,7 @@ class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
     csm: bool = True
     norm: Literal["group", "batch", "none"] = "group"
     circular: bool = True
+    clock: bool = True  # tell the heads where in the bar they are; a circular discriminator cannot know otherwise
     pool: Literal["first", "last"] = "first"  # where a head halves its map; "last" as published
 
 
@@ -53,7 +54,7 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     kimg: PositiveFloat = 30.0  # thousand real images shown
     batch: PositiveInt = 16
     lr_g: PositiveFloat = 0.002
-    lr_d: PositiveFloat = 0.002
+    lr_d: PositiveFloat = 0.001
     beta1: NonNegativeFloat = 0.0
     beta2: PositiveFloat = 0.99
     ema_kimg: PositiveFloat = 2.0  # half-life of the average, in thousand images

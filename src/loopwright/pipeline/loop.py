@@ -1,0 +1,154 @@
+"""A finished loop: samples, exact tempo, where it came from. What `generate` returns and packs are made of."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from loopwright.audio.io import write_wav
+from loopwright.audio.resample import resample_circle
+from loopwright.audio.wavmeta import exact_bpm, loop_chunks
+
+Float32 = npt.NDArray[np.float32]
+
+
+def loudness_lufs(loop: Float32, rate_hz: int) -> float:
+    """Loudness of a loop that goes on for ever, in LUFS: ITU-R BS.1770-4 without gating, mono.
+
+    The K-weighting's two biquads are applied as their frequency response to the loop's Fourier series: exact on a circle.
+    """
+    spectrum = np.fft.rfft(loop.astype(np.float64))
+    omega = 2 * np.pi * np.fft.rfftfreq(len(loop))
+    z = np.exp(-1j * omega)
+
+    def biquad(f0: float, q: float, gain_db: float | None) -> npt.NDArray[np.complex128]:
+        k = np.tan(np.pi * f0 / rate_hz)
+        a0 = 1 + k / q + k * k
+        a1, a2 = 2 * (k * k - 1) / a0, (1 - k / q + k * k) / a0
+        if gain_db is None:  # high pass
+            b0, b1, b2 = 1.0, -2.0, 1.0
+        else:  # high shelf
+            vh = 10 ** (gain_db / 20)
+            vb = vh**0.4996667741545416
+            b0, b1, b2 = ((vh + vb * k / q + k * k) / a0, 2 * (k * k - vh) / a0, (vh - vb * k / q + k * k) / a0)
+        return (b0 + b1 * z + b2 * z * z) / (1 + a1 * z + a2 * z * z)
+
+    shelf = biquad(1681.974450955533, 0.7071752369554196, 3.999843853973347)
+    high_pass = biquad(38.13547087602444, 0.5003270373238773, None)
+    power = np.abs(spectrum * shelf * high_pass) ** 2
+    power[1:-1] *= 2  # a real signal's negative frequencies
+    if len(loop) % 2:
+        power[-1] *= 2
+    mean_square = float(power.sum()) / len(loop) ** 2
+    return -0.691 + 10 * float(np.log10(max(mean_square, 1e-12)))
+
+
+def level_to(loop: Float32, rate_hz: int, *, lufs: float = -18.0, peak_db: float = -0.5) -> Float32:
+    """Gain to a loudness, but never above a peak level."""
+    peak = float(np.abs(loop).max(initial=0.0))
+    if peak < 1e-6:
+        return loop
+    gain = min(10 ** ((lufs - loudness_lufs(loop, rate_hz)) / 20), 10 ** (peak_db / 20) / peak)
+    levelled: Float32 = (loop * gain).astype(np.float32)
+    return levelled
+
+
+def wrap_click_ratio(loop: Float32) -> float:
+    """Step from the last sample to the first over the 99.9th percentile of the steps inside: above 1 is a click."""
+    steps = np.abs(np.diff(loop))
+    return float(abs(loop[0] - loop[-1]) / max(float(np.percentile(steps, 99.9)), 1e-9))
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One seamless loop.
+
+    Attributes:
+        samples: (N,) float32 in [-1, 1], mono, one turn of the loop.
+        rate_hz: sample rate.
+        beats: quarter-notes in the loop.
+        name: file name without suffix.
+        info: where it came from: model, seed, style, truncation.
+    """
+
+    samples: Float32
+    rate_hz: int
+    beats: int
+    name: str
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def bpm(self) -> float:
+        """Exact tempo of this whole number of samples."""
+        return exact_bpm(len(self.samples), self.beats, self.rate_hz)
+
+    @property
+    def length_s(self) -> float:
+        """Length of one turn in seconds."""
+        return len(self.samples) / self.rate_hz
+
+    def tile(self, times: int) -> Float32:
+        """The loop played `times` times, (times * N,)."""
+        return np.tile(self.samples, times)
+
+    def seam(self) -> dict[str, float]:
+        """How the end meets the start: `click_ratio` (above 1 is a click) and the step in dB of full scale."""
+        step = abs(float(self.samples[0]) - float(self.samples[-1]))
+        return {"click_ratio": wrap_click_ratio(self.samples), "step_db": 20 * float(np.log10(max(step, 1e-6)))}
+
+    def save(self, path: Path, *, subtype: str = "PCM_24") -> Path:
+        """Write a WAV with tempo, loop points and origin for DAWs. A folder gets the loop's own name."""
+        path = Path(path)
+        if path.is_dir() or not path.suffix:
+            path = path / f"{self.name}.wav"
+        info = {"title": self.name, "software": "loopwright", **self.info, "bpm": round(self.bpm, 6)}
+        info |= {"beats": self.beats, "seam_click_ratio": round(self.seam()["click_ratio"], 4)}
+        chunks = loop_chunks(len(self.samples), self.rate_hz, self.bpm, self.beats, info)
+        write_wav(path, self.samples, self.rate_hz, subtype=subtype, chunks=chunks)
+        return path
+
+    def spectrogram_png(self, *, width: float = 6.0, height: float = 2.2) -> bytes:
+        """A PNG picture of the loop's log-mel, beats marked."""
+        import torch
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        from loopwright.audio.mel import LogMel
+        from loopwright.config import LOOP48
+
+        bars = max(1, self.beats // 4)
+        audio = resample_circle(self.samples, bars * LOOP48.bar_samples)  # on the grid of the mel, whatever the tempo
+        picture = LogMel(LOOP48)(torch.from_numpy(audio)[None])[0].numpy()
+        figure = Figure(figsize=(width, height), dpi=100)
+        FigureCanvasAgg(figure)
+        axis = figure.add_axes((0, 0, 1, 1))
+        axis.set_axis_off()
+        axis.imshow(picture, origin="lower", aspect="auto", cmap="magma", vmin=-4, vmax=0.5)
+        for beat in range(1, self.beats):
+            axis.axvline(beat * picture.shape[1] / self.beats - 0.5, color="white", alpha=0.25, lw=0.7)
+        out = io.BytesIO()
+        figure.savefig(out, format="png")
+        return out.getvalue()
+
+    def wav_bytes(self, *, subtype: str = "PCM_16") -> bytes:
+        """The WAV file as bytes."""
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            return self.save(Path(folder) / "loop.wav", subtype=subtype).read_bytes()
+
+    def _repr_html_(self) -> str:
+        """In a notebook: a player that loops, and a picture."""
+        audio = base64.b64encode(self.wav_bytes()).decode()
+        picture = base64.b64encode(self.spectrogram_png()).decode()
+        return (
+            f"<figure><figcaption>{self.name}, {self.bpm:.2f} BPM</figcaption>"
+            f'<img alt="spectrogram" src="data:image/png;base64,{picture}"><br>'
+            f'<audio controls loop src="data:audio/wav;base64,{audio}"></audio></figure>'
+        )
