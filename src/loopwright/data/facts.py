@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -104,3 +105,15 @@ def read_table(path: Path) -> dict[str, Facts]:
             }
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read the table {path} ({error}). Save it as UTF-8 CSV.") from error
+
+
+def read_json_sidecar(audio: Path) -> Facts | None:
+    """Facts from `<file>.json` or `<file without suffix>.json` beside an audio file; None if there is none that is readable."""
+    for path in (audio.with_name(audio.name + ".json"), audio.with_suffix(".json")):
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(value, dict):
+            return facts_of_row(value, path.name)
+    return None

@@ -21,7 +21,7 @@ class PrepareSettings(BaseModel, frozen=True, extra="forbid"):
     level_db: float = -20.0  # RMS of each source loop
     peak_db: float = -1.0  # no source loop peaks above this
     silence_db: float = -60.0  # a bar whose peak is below is silence
-    duplicate: float = Field(default=0.985, ge=0, le=1)  # similarity from which two bars are the same; 1 keeps all
+    duplicate: float = Field(default=0.96, ge=0, le=1)  # similarity from which two bars are the same; 1 keeps all
     licences: tuple[str, ...] = ()  # keep these only; empty keeps all
     test_share: float = Field(default=0.05, ge=0, lt=1)
     validation_share: float = Field(default=0.05, ge=0, lt=1)

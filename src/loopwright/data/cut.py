@@ -1,0 +1,75 @@
+"""Cut circles out of recordings: each row starts where its bar starts and ends where it can go on to that start.
+
+The fade that closes a circle lies at its *end*: the last samples fade into the audio that precedes the row's start, so
+that the row ends exactly with what came before its start. The attack on the downbeat, and what anticipates it, stays
+whole; a fade at the start would mix two downbeats.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from loopwright.audio.stretch import crossfade
+
+Float32 = npt.NDArray[np.float32]
+FADE_S = 1024 / 48_000  # as long as the stretcher's
+STEP_S = 0.004  # over which a step at the seam is spread, to each side
+STEP_SHARE = 0.3  # of the steps inside that the step at the seam may have
+
+
+def join_ends(loop: Float32, rate_hz: int) -> Float32:
+    """Take the click out of a loop whose end does not meet its start. (N,) -> (N,).
+
+    What the step across the seam has above three tenths of the steps inside (their 99.9th percentile) is split in two halves
+    that decay over 4 ms into either side. A loop that meets has no such step and is returned as it is.
+    """
+    n = len(loop)
+    if n < 8:
+        return loop
+    step = float(loop[0]) - float(loop[-1])
+    usual = STEP_SHARE * float(np.quantile(np.abs(np.diff(loop)), 0.999))
+    excess = step - float(np.clip(step, -usual, usual))
+    if excess == 0:
+        return loop
+    width = max(2, min(round(STEP_S * rate_hz), n // 4))
+    decay = (0.25 * excess * (1 + np.cos(np.pi * np.arange(width) / width))).astype(np.float32)
+    out = loop.copy()
+    out[:width] -= decay
+    out[n - width :] += decay[::-1]
+    return out
+
+
+def cut_circle(recording: Float32, start: int, length: int, rate_hz: int) -> Float32:
+    """One circle of `length` samples from `start` of a recording (N,), closed by a fade into what precedes it.
+
+    Where nothing precedes, the fade is into silence.
+    """
+    row = recording[start : start + length].copy()
+    assert len(row) == length
+    fade = min(round(FADE_S * rate_hz), length // 4)
+    before = np.zeros(fade, dtype=np.float32)
+    have = min(fade, start)
+    if have:
+        before[fade - have :] = recording[start - have : start]
+    row[length - fade :] = crossfade(row[length - fade :], before)
+    return join_ends(row, rate_hz)
+
+
+def cut_loop(loop: Float32, n_rows: int, rate_hz: int) -> list[Float32]:
+    """Cut a whole loop (N,) into `n_rows` circles of equal length (to the sample). One row is the loop itself, ends joined."""
+    closed = join_ends(loop, rate_hz)
+    if n_rows == 1:
+        return [closed]
+    edges = np.round(np.arange(n_rows + 1) * (len(loop) / n_rows)).astype(int)
+    fade = min(round(FADE_S * rate_hz), len(loop) // n_rows)
+    turn = np.concatenate([closed[-fade:], closed])  # the loop's own end precedes its first row
+    pairs = zip(edges[:-1], edges[1:], strict=True)
+    return [cut_circle(turn, int(a) + fade, int(b - a), rate_hz) for a, b in pairs]
+
+
+def click_ratio(loop: Float32) -> float:
+    """Step from the last sample to the first over the 99.9th percentile of the steps inside. Above 1 is a click."""
+    inside = float(np.quantile(np.abs(np.diff(loop)), 0.999)) if len(loop) > 1 else 0.0
+    step = abs(float(loop[0]) - float(loop[-1]))
+    return step / inside if inside > 0 else (np.inf if step > 0 else 0.0)

@@ -1,0 +1,61 @@
+"""Which rows train, validate and test: whole sources, drawn by a hash of their name, so that more files move none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+FEW_SOURCES = 400  # up to here the shares are met exactly by rank; above, by a threshold
+FEWEST_SOURCES = 10  # with fewer folders than this, files are the unit
+
+Record = dict[str, Any]
+
+
+def draw(source: str, seed: int) -> float:
+    """A number in [0, 1) that depends on the source's name and the seed alone."""
+    digest = hashlib.sha256(f"{seed}:{source}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def make_splitter(
+    records: Iterable[Record], *, test_share: float, validation_share: float, seed: int = 0
+) -> Callable[[Record], str]:
+    """A function record -> "train", "validation" or "test" for records without a split of their own.
+
+    Rows of one `source` stay together. If there are fewer than 10 sources, each file is one (a single folder would otherwise be
+    all of a split). With up to 400 units the shares are met by rank, at least one unit each if there are three;
+    with more, by a threshold, which needs no memory.
+    """
+    sources: set[str] = set()
+    files: set[str] = set()
+    for record in records:
+        if record.get("split"):
+            continue
+        sources.add(str(record["source"]))
+        if len(sources) <= FEWEST_SOURCES and len(files) <= FEW_SOURCES:
+            files.add(str(record["file"]))
+        if len(sources) > FEW_SOURCES:
+            break
+    field = "file" if len(sources) < FEWEST_SOURCES < len(files) or len(sources) < 3 <= len(files) else "source"
+    units = files if field == "file" else sources
+    ranked: dict[str, str] = {}
+    if len(units) <= FEW_SOURCES:
+        order = sorted(units, key=lambda unit: (draw(unit, seed), unit))
+        shares = {"test": test_share, "validation": validation_share}
+        counts = {name: max(round(share * len(order)), 1 if share > 0 else 0) for name, share in shares.items()}
+        if len(order) < 3:  # too few to give any away
+            counts = dict.fromkeys(counts, 0)
+        names = ["test"] * counts["test"] + ["validation"] * counts["validation"]
+        ranked = dict(zip(order, names + ["train"] * (len(order) - len(names)), strict=True))
+
+    def split_of(record: Record) -> str:
+        unit = str(record[field])
+        if ranked:
+            return ranked[unit]
+        value = draw(unit, seed)
+        if value < test_share:
+            return "test"
+        return "validation" if value < test_share + validation_share else "train"
+
+    return split_of
