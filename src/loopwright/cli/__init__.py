@@ -15,7 +15,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("loopwright.cli.prepare:prepare", "Turn a folder of loops into training data."),
     "train": ("loopwright.cli.train:train", "Train a generator, a vocoder or a classifier."),
     "generate": ("loopwright.cli.generate:generate", "Make new loops with a model."),
+    "models": ("loopwright.cli.models:models", "List the models that come with loopwright."),
     "evaluate": ("loopwright.cli.evaluate:evaluate", "Measure loops against real ones, with error bars."),
+    "table": ("loopwright.cli.table:table", "The table of a paper over runs: Markdown, LaTeX or CSV."),
     "vocode": ("loopwright.cli.vocode:vocode", "Resynthesise real bars with vocoders, and compare."),
 }
 

@@ -41,8 +41,9 @@ def examine() -> list[Check]:
     import torch
 
     from loopwright.errors import WeightsError
-    from loopwright.features import NETWORKS, weights_path
-    from loopwright.pipeline.model import bundled_models
+    from loopwright.features import NETWORKS
+    from loopwright.features.registry import weights_path
+    from loopwright.pipeline.bundled import bundled_models
 
     formats = [f for f in ("WAV", "FLAC", "AIFF", "OGG", "MP3") if f in soundfile.available_formats()]
     checks.append(Check("ok", "audio formats", ", ".join(formats)))

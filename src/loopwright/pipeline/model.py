@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor
 from loopwright.config import GRID_BPM, STEPS_PER_BAR, MelConfig
 from loopwright.data import MelStats
 from loopwright.errors import ConfigError, InputError
+from loopwright.pipeline.bundled import BUNDLED, bundled_models
 from loopwright.pipeline.device import choose_device
 from loopwright.pipeline.loop import Loop, level_to
 from loopwright.pipeline.words import word_for
@@ -26,12 +26,6 @@ MAX_SEED = 2**32 - 1
 LOW_BPM, HIGH_BPM = 40.0, 240.0
 RATES = (16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000)
 BAR_VARIATION = 0.35  # how far the style of a second bar walks from the first one's
-
-
-def bundled_models() -> dict[str, Path]:
-    """Generators that come with the package: name -> file."""
-    root = Path(str(importlib.resources.files("loopwright") / "bundled"))
-    return {p.stem.removeprefix("model_"): p for p in sorted(root.glob("model_*.safetensors"))}
 
 
 def find_model(name: str) -> Path:
@@ -227,8 +221,7 @@ def check_settings(bpm: float, bars: int, truncation: float, rate_hz: int) -> No
 
 def default_vocoder(mel: MelConfig) -> str:
     """The bundled vocoder for these mel settings, else Griffin-Lim."""
-    root = Path(str(importlib.resources.files("loopwright") / "bundled"))
-    path = root / f"vocoder_{mel.name}.safetensors"
+    path = BUNDLED / f"vocoder_{mel.name}.safetensors"
     return str(path) if path.is_file() else "griffinlim"
 
 
