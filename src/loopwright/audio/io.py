@@ -36,6 +36,8 @@ def read_audio(path: Path, *, max_seconds: float | None = None) -> Audio:
     Raises InputError if it is unreadable, cut short, empty, longer than `max_seconds`, or holds NaN or infinity.
     """
     path = Path(path)
+    if not path.exists():
+        raise InputError(f"no file {path}.")
     try:
         with soundfile.SoundFile(path) as handle:
             if max_seconds is not None and handle.frames > max_seconds * handle.samplerate:
@@ -44,8 +46,6 @@ def read_audio(path: Path, *, max_seconds: float | None = None) -> Audio:
             expected = handle.frames
             samples = handle.read(dtype="float32", always_2d=True)
             rate_hz = int(handle.samplerate)
-    except FileNotFoundError as error:
-        raise InputError(f"no file {path}.") from error
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
         reason = str(error).removeprefix("Error opening ").strip()
         raise InputError(f"cannot read {path} as audio ({reason}). It may be damaged or not audio.") from error

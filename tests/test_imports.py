@@ -1,0 +1,56 @@
+"""Who may import whom (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+SRC = Path(__file__).resolve().parents[1] / "src" / "loopwright"
+BASE = {"audio", "config", "errors", "files"}
+MIDDLE = {"corpus", "data", "features", "models", "vocoder", "metrics"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "config": {"errors"},
+    "files": {"errors"},
+    "audio": {"config", "errors", "files"},
+    **{name: BASE for name in MIDDLE},
+    "training": BASE | MIDDLE,
+    "pipeline": BASE | MIDDLE | {"training"},
+    "cli": {"pipeline", "errors", "config", "studio"},
+    "studio": {"pipeline", "errors", "config", "files"},
+    "__init__": {"pipeline"},
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Top-level parts of loopwright that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"{node.module}.{a.name}" for a in node.names] if node.module == "loopwright" else [node.module]
+        found |= {name.split(".")[1] for name in names if name.startswith("loopwright.")}
+    return found
+
+
+def test_imports_point_down_only() -> None:
+    wrong = []
+    for path in sorted(SRC.rglob("*.py")):
+        part = path.relative_to(SRC).parts[0].removesuffix(".py")
+        for other in imports_of(path) - {part} - MAY_IMPORT[part]:
+            wrong.append(f"{path.relative_to(SRC)} imports loopwright.{other}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_cli_and_studio_never_touch_a_tensor() -> None:
+    heavy = {"torch", "numpy", "matplotlib"}
+    wrong = []
+    for part in ("cli", "studio"):
+        for path in sorted((SRC / part).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    names = [node.module]
+                wrong += [f"{path.name} imports {n}" for n in names if n.split(".")[0] in heavy]
+    assert not wrong, "\n".join(wrong)
