@@ -13,6 +13,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("loopwright.cli.doctor:doctor", "Say what is installed, what is found, and what is missing."),
     "corpus": ("loopwright.cli.corpus:corpus", "Render loops to train on: drums, synths, or a demo."),
     "prepare": ("loopwright.cli.prepare:prepare", "Turn a folder of loops into training data."),
+    "dataset": ("loopwright.cli.dataset:dataset", "Look at prepared folders: inspect, stats."),
+    "loopify": ("loopwright.cli.loopify:loopify", "Make any recording a seamless loop of whole bars."),
     "train": ("loopwright.cli.train:train", "Train a generator, a vocoder or a classifier."),
     "generate": ("loopwright.cli.generate:generate", "Make new loops with a model."),
     "models": ("loopwright.cli.models:models", "List the models that come with loopwright."),

@@ -37,19 +37,28 @@ def _bands() -> torch.Tensor:
     return bank
 
 
-def onset_envelope(mono: Float32, rate_hz: int) -> Float32:
-    """Mean rise of log band levels over 10 ms, at 200 frames a second; frame t is at t/200 s. (N,) -> (T,)."""
+def band_levels(mono: Float32, rate_hz: int) -> torch.Tensor:
+    """Log10 levels of 24 bands, 3 decades deep under the loudest, 200 frames a second; the first 40 s. (N,) -> (bands, T)."""
     x = resample(mono[: int(_LONGEST_S * rate_hz)], rate_hz, ANALYSIS_HZ)
     if len(x) < _WINDOW:
-        return np.zeros(max(1, len(x) // _HOP), dtype=np.float32)
+        return torch.full((len(_bands()), max(1, len(x) // _HOP)), -_RANGE_DECADES)
     wave = torch.nn.functional.pad(torch.from_numpy(np.ascontiguousarray(x)), (_WINDOW // 2, _WINDOW // 2))
     spec = torch.stft(wave, _WINDOW, _HOP, window=torch.hann_window(_WINDOW), center=False, return_complex=True).abs()
     bands = _bands() @ spec
-    bands = torch.log10(bands / bands.max().clamp_min(1e-9) + 10**-_RANGE_DECADES)
+    return torch.log10(bands / bands.max().clamp_min(1e-9) + 10**-_RANGE_DECADES)
+
+
+def rises(bands: torch.Tensor) -> Float32:
+    """Mean rise of band levels (bands, T) over 10 ms: onset strength (T,)."""
     rise = torch.zeros(bands.shape[1])
     rise[1:-1] = (bands[:, 2:] - bands[:, :-2]).clamp_min(0).mean(0)
     rise[0] = (bands[:, 0] + _RANGE_DECADES).mean() if bands.shape[1] > 1 else 0.0  # a sound that is there at once
     return rise.numpy()
+
+
+def onset_envelope(mono: Float32, rate_hz: int) -> Float32:
+    """Onset strength at 200 frames a second; frame t is at t/200 s. (N,) -> (T,)."""
+    return rises(band_levels(mono, rate_hz))
 
 
 @dataclass(frozen=True)

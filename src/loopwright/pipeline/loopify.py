@@ -1,0 +1,218 @@
+"""Make any recording a seamless loop of whole bars: find tempo and place, cut, close the circle, stretch, write."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from loopwright.audio import level
+from loopwright.audio.io import read_audio, write_wav
+from loopwright.audio.resample import resample_circle
+from loopwright.audio.stretch import stretch_circle
+from loopwright.audio.wavmeta import exact_bpm, loop_chunks, loop_length
+from loopwright.data.clues import Clue, clues_from_name, key_from_name
+from loopwright.data.cut import click_ratio, cut_circle, cut_loop, join_ends
+from loopwright.data.facts import read_json_sidecar
+from loopwright.data.mixdown import mixdown
+from loopwright.data.rhythm import FRAME_HZ, Tempogram, band_levels, rises
+from loopwright.data.tags import read_tags
+from loopwright.data.tempo import Reading, read_tempo
+from loopwright.errors import InputError
+
+Float32 = npt.NDArray[np.float32]
+CONTEXT_S = 0.35  # of sound before and after a seam that is compared
+_MOST_SECONDS = 1200.0
+
+
+@dataclass(frozen=True)
+class Loopified:
+    """A loop that was written: where, what it is, and where in the recording it comes from."""
+
+    path: Path
+    bpm: float  # exact tempo of the file written
+    source_bpm: float
+    confidence: float
+    bars: int
+    start_s: float
+    n_samples: int
+    rate_hz: int
+    seam: float  # click ratio at the wrap: below 0.4 is none
+    evidence: tuple[str, ...]
+
+
+def loopify(
+    source: Path,
+    out: Path,
+    *,
+    bpm: float | None = None,
+    bars: int | None = None,
+    beats_per_bar: int = 4,
+    source_bpm: float | None = None,
+    start_s: float | None = None,
+    rate_hz: int | None = None,
+) -> Loopified:
+    """Write `source` as a seamless loop to the WAV file `out`.
+
+    Args:
+        source: recording; mono to any number of channels, which are kept.
+        out: WAV file to write (24 bit), with `acid`, `smpl` and `LIST/INFO` chunks.
+        bpm: tempo wanted; by default the recording's own, to the sample.
+        bars: bars wanted; by default all of a loop, or up to 8 (a power of two) of a recording.
+        beats_per_bar: 4, or 3 for waltzes.
+        source_bpm: the recording's tempo, if it is known better than it can be found.
+        start_s: where the loop shall start; by default the place that closes best.
+        rate_hz: rate to write; by default the recording's.
+
+    Raises InputError if the file cannot be read, has no tempo that can be found, or is too short for the bars wanted.
+    """
+    audio = read_audio(source, max_seconds=_MOST_SECONDS)
+    mono = mixdown(audio.samples)
+    if level.to_db(level.peak(mono)) < -70:
+        raise InputError(f"{source} is silent.")
+    bands = band_levels(mono, audio.rate_hz)
+    reading = _tempo(source, audio.length_s, bands, beats_per_bar, source_bpm)
+    n_bars = _bars(reading, bars, beats_per_bar, audio.length_s)
+    beats = n_bars * beats_per_bar
+    length = round(60 * audio.rate_hz * beats / reading.bpm)
+    if reading.whole and beats == reading.beats and start_s is None:
+        start = 0
+        channels = [cut_loop(audio.samples[:, c], 1, audio.rate_hz)[0] for c in range(audio.samples.shape[1])]
+    else:
+        start = _place(mono, bands, reading, length, audio.rate_hz, start_s)
+        if start + length > len(mono):
+            raise InputError(
+                f"{source} has {(len(mono) - start) / audio.rate_hz:.2f} s from {start / audio.rate_hz:.2f} s on, {n_bars} "
+                f"bars at {reading.bpm:.2f} BPM need {length / audio.rate_hz:.2f} s. Ask for fewer with --bars, or start earlier."
+            )
+        every = audio.samples
+        channels = [cut_circle(every[:, c], start, length, audio.rate_hz) for c in range(every.shape[1])]
+    loop = np.stack(channels, axis=1)
+    rate_out = rate_hz or audio.rate_hz
+    wanted = bpm or reading.bpm
+    same_tempo = loop_length(wanted, beats, audio.rate_hz) == len(loop)
+    if not same_tempo:
+        loop = stretch_circle(loop, loop_length(wanted, beats, audio.rate_hz), audio.rate_hz)
+    n_out = loop_length(wanted, beats, rate_out)
+    if n_out != len(loop):
+        loop = np.ascontiguousarray(resample_circle(loop.T, n_out).T)
+    loop = np.stack([join_ends(np.ascontiguousarray(loop[:, c]), rate_out) for c in range(loop.shape[1])], axis=1)
+    peak = level.peak(loop)
+    if peak > 1.0:
+        loop = loop / np.float32(peak)
+    exact = exact_bpm(n_out, beats, rate_out)
+    seam = max(click_ratio(loop[:, c]) for c in range(loop.shape[1]))
+    info = {
+        "title": out.stem,
+        "software": "loopwright",
+        "source": source.name,
+        "bpm": round(exact, 6),
+        "bars": n_bars,
+        "start_s": round(start / audio.rate_hz, 4),
+        "seam": round(seam, 4),
+        "key": key_from_name(source.name),
+    }
+    chunks = loop_chunks(n_out, rate_out, exact, beats, info, beats_per_bar=beats_per_bar)
+    write_wav(out, loop, rate_out, chunks=chunks)
+    return Loopified(
+        out,
+        exact,
+        reading.bpm,
+        reading.confidence,
+        n_bars,
+        start / audio.rate_hz,
+        n_out,
+        rate_out,
+        seam,
+        reading.evidence,
+    )
+
+
+def _tempo(source: Path, length_s: float, bands: torch.Tensor, beats_per_bar: int, source_bpm: float | None) -> Reading:
+    if source_bpm is not None:
+        clues = [Clue("user", 50.0, bpm=source_bpm)]
+    else:
+        clues = [*clues_from_name(source.name), *read_tags(source, length_s)[0]]
+        facts = read_json_sidecar(source)
+        if facts is not None and facts.bpm:
+            clues.append(Clue("table", 8.0, bpm=facts.bpm))
+    reading = read_tempo(length_s, Tempogram.of(rises(bands)), clues, beats_per_bar=beats_per_bar)
+    if reading is None:
+        raise InputError(f"{source} ({length_s:.2f} s) is too short to hold a bar. Use a longer recording.")
+    return reading
+
+
+def _bars(reading: Reading, wanted: int | None, beats_per_bar: int, length_s: float) -> int:
+    have = int(length_s * reading.bpm / 60 / beats_per_bar + 0.02)
+    if wanted is not None:
+        return wanted
+    if reading.whole and reading.beats % beats_per_bar == 0:
+        return reading.beats // beats_per_bar
+    if have < 1:
+        raise InputError(
+            f"at {reading.bpm:.1f} BPM a bar is {60 * beats_per_bar / reading.bpm:.2f} s, the recording {length_s:.2f} s. "
+            "Give its tempo with --source-bpm, or a longer recording."
+        )
+    return 1 << min(3, int(np.log2(have)))
+
+
+def _place(mono: Float32, bands: torch.Tensor, reading: Reading, length: int, rate_hz: int, start_s: float | None) -> int:
+    """The start, in samples, from which `length` samples close best: an onset on the grid that the end leads back to.
+
+    Whole loops are taken to start on the bar, so there only bar lines are tried.
+    """
+    if start_s is not None:
+        return round(start_s * rate_hz)
+    rise = rises(bands)
+    frames = length / rate_hz * FRAME_HZ
+    context = round(CONTEXT_S * FRAME_HZ)
+    last = min(len(rise) - context, len(mono) / rate_hz * FRAME_HZ) - frames
+    centred = bands - bands.mean()
+    strongest = float(np.max(rise)) or 1.0
+    step = FRAME_HZ * 15 / reading.bpm  # a sixteenth
+    late = Tempogram.of(rise).phase_s(reading.bpm) * FRAME_HZ
+    best, best_score = 0, -np.inf
+    if reading.whole:
+        late = 0.0
+    for k in range(0, max(1, int((last - late) / step) + 1), 16 if reading.whole else 1):
+        at = round(late + k * step)
+        near = max(0, at - 3)  # frames: 15 ms
+        onset = near + int(np.argmax(rise[near : at + 4])) if at + 4 <= len(rise) else at
+        onset = max(onset, 0)
+        end = round(onset + frames)
+        if onset > max(last, 0):
+            break
+        width = min(context, len(rise) - end)
+        before = min(context, onset)
+        here, there = centred[:, onset - before : onset + width], centred[:, end - before : end + width]
+        alike = torch.nn.functional.cosine_similarity(here.reshape(-1), there.reshape(-1), dim=0).item() if width > 4 else 0.0
+        low = float(rise[onset]) / strongest
+        downbeat = 0.15 if k % 16 == 0 else (0.05 if k % 4 == 0 else 0.0)
+        score = alike + 0.5 * low + downbeat
+        if score > best_score:
+            best, best_score = onset, score
+    start = max(0, round((best / FRAME_HZ) * rate_hz))
+    return min(start, max(0, len(mono) - length))
+
+
+def describe(result: Loopified) -> str:
+    """One line of JSON about a loop that was written."""
+    return json.dumps(
+        {
+            "file": str(result.path),
+            "bpm": round(result.bpm, 4),
+            "source_bpm": round(result.source_bpm, 4),
+            "confidence": round(result.confidence, 3),
+            "bars": result.bars,
+            "start_s": round(result.start_s, 4),
+            "samples": result.n_samples,
+            "rate_hz": result.rate_hz,
+            "seam": round(result.seam, 4),
+            "evidence": list(result.evidence),
+        },
+        ensure_ascii=False,
+    )
