@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,7 +20,6 @@ from loopwright.pipeline.device import choose_device
 from loopwright.pipeline.loop import Loop, level_to
 from loopwright.pipeline.words import word_for
 from loopwright.training.loop import load_model
-from loopwright.training.seeds import generator_for
 from loopwright.vocoder import load as load_vocoder
 from loopwright.vocoder import render
 
@@ -45,6 +46,12 @@ def find_model(name: str) -> Path:
             return inside[-1]
     known = ", ".join(bundled) or "none yet; train one with: loopwright train gan DATA"
     raise InputError(f"no model '{name}'. Bundled models: {known}. A run folder or a .safetensors file will do, too.")
+
+
+def draw(seed: int, purpose: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Normal numbers that depend on (seed, purpose) alone: numpy's Philox, the same in every engine and on every machine."""
+    key = int.from_bytes(hashlib.sha256(f"{seed} {purpose}".encode()).digest()[:16], "little")
+    return np.random.Generator(np.random.Philox(key=key)).standard_normal(shape, dtype=np.float32)
 
 
 class Model:
@@ -82,7 +89,7 @@ class Model:
     @torch.no_grad()
     def styles_of(self, seeds: Sequence[int], *, style: str | None = None, truncation: float = 1.0) -> Tensor:
         """Style vectors (B, W) of seeds, truncated towards the average."""
-        z = torch.cat([torch.randn(1, self.generator.z_dim, generator=generator_for(0, s, "latent")) for s in seeds])
+        z = torch.from_numpy(np.stack([draw(seed, "latent", (self.generator.z_dim,)) for seed in seeds]))
         w = self.generator.mapping(z.to(self.device), self._labels(style, len(seeds)))
         return self.generator.truncate(w, truncation)
 
@@ -103,9 +110,11 @@ class Model:
         if ws.dim() == 2:
             ws = ws[:, None].expand(-1, self.generator.n_styles, -1)
         turns = -(-bars // self.bars)
-        rngs = [generator_for(0, seed, "noise") for seed in noise_seeds]
-        maps = zip(*(self.generator.make_noise(1, rng, turns) for rng in rngs), strict=True)
-        y = self.generator.synthesis(ws, [torch.cat(part) for part in maps], bars=turns)
+        maps = [
+            torch.from_numpy(np.stack([draw(seed, f"noise {i}", (1, *shape)) for seed in noise_seeds])).to(self.device)
+            for i, shape in enumerate(self.generator.noise_shapes(turns))
+        ]
+        y = self.generator.synthesis(ws, maps, bars=turns)
         log_mel = y.float() * self._std[:, None] + self._mean[:, None]
         return log_mel.clamp(min=float(np.log10(self.mel.log_floor)))
 
