@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-_PATH = click.Path(exists=True, path_type=Path)
+_PATH = click.Path(path_type=Path)
 
 
 @click.command()
@@ -23,10 +23,11 @@ _PATH = click.Path(exists=True, path_type=Path)
 @click.option("--training", type=_PATH, help="What FAKE was trained on, for novelty. A run knows its own.")
 @click.option("--split", help="Split of REAL that is the reference. [default: test, or a random half by source]")
 @click.option("--vocoder", default="auto", show_default=True, help="For runs: a vocoder's name or file.")
-@click.option("--trunc", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="For runs: truncation.")
+@click.option("--trunc", type=click.FloatRange(0, 1.5), default=1.0, show_default=True, help="For runs: truncation.")
 @click.option("--weights", type=click.Path(exists=True, path_type=Path), help="Folder with the judges' weights.")
 @click.option("--cache", type=click.Path(dir_okay=False, path_type=Path), help="File of embeddings. [default: user cache]")
 @click.option("--no-cache", is_flag=True, help="Compute all embeddings, keep none.")
+@click.option("--pictures/--no-pictures", default=True, show_default=True, help="Draw the PNGs.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads. [default: all cores]")
 def evaluate(
     real: Path,
@@ -46,6 +47,7 @@ def evaluate(
     weights: Path | None,
     cache: Path | None,
     no_cache: bool,
+    pictures: bool,
     threads: int | None,
 ) -> None:
     """Measure FAKE against REAL: folders of audio, prepared data, packs or runs. Error bars included.
@@ -72,6 +74,7 @@ def evaluate(
         split=split,
         vocoder=vocoder,
         truncation=trunc,
+        pictures=pictures,
     )
     if out is None:
         out = fake / "evaluation" if is_run(fake) else Path("evaluation") / f"{real.name}-{fake.name}"
@@ -97,4 +100,4 @@ def evaluate(
             progress=show,
         )
     click.echo((out / "evaluation.md").read_text(encoding="utf-8"))
-    click.echo(f"Written to {out}: evaluation.json, evaluation.md, evaluation.png, neighbours.png", err=True)
+    click.echo(f"Written to {out}: {', '.join(sorted(path.name for path in out.iterdir() if path.is_file()))}", err=True)

@@ -43,7 +43,6 @@ METRICS = ("fad", "fad_inf", "kad", "precision", "recall", "density", "coverage"
 _CHUNK = 32
 _POOL = (2, 2)  # mel bands and frames averaged for novelty
 _JUDGE_SECONDS = (2.0, 20.0)  # loops shorter than this are repeated for a judge, longer ones cut
-_MODEL_SEED = 1000  # a run's own curves use small seeds; its best checkpoint was chosen on those
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ class Settings:
     split: str | None = None  # reference split of the real side; None: test (with validation if small), or a random half
     vocoder: str = "auto"
     truncation: float = 1.0
+    pictures: bool = True  # draw evaluation.png and neighbours.png
 
 
 @dataclass
@@ -141,7 +141,7 @@ def evaluate(
         torch.set_num_threads(threads)
     work = Path(out) / "work"
     cache_file = EmbeddingCache(cache)
-    judges = [load_judge(name, weights=weights) for name in settings.judges]
+    judges = [_named_judge(name, weights) for name in settings.judges]
     warnings: list[str] = []
     real_side = open_side(real, count=2 * settings.n if settings.n else None, seed=settings.seed, vocoder=settings.vocoder)
     reference_rows, held_rows, how = _split(real_side, settings, whole=held_out is not None)
@@ -153,7 +153,7 @@ def evaluate(
     fake_side = open_side(
         fake,
         count=most,
-        seed=settings.seed + _MODEL_SEED,
+        seed=settings.seed * 100_000,
         vocoder=settings.vocoder,
         truncation=settings.truncation,
         keep=work,
@@ -212,7 +212,8 @@ def evaluate(
     result["warnings"] = warnings
     write_json(Path(out) / "evaluation.json", result)
     write_text(Path(out) / "evaluation.md", to_markdown(result))
-    draw(result, Path(out) / "evaluation.png")
+    if settings.pictures:
+        draw(result, Path(out) / "evaluation.png")
     cache_file.close()
     shutil.rmtree(work, ignore_errors=True)
     return result
@@ -222,14 +223,21 @@ def _quiet(what: str, done: int, total: int) -> None:  # noqa: ARG001
     return None
 
 
+def _named_judge(name: str, weights: Path | None) -> Judge:
+    """The judge under the name it was asked by, so that `random:yamnet` and `yamnet` do not share a column."""
+    judge = load_judge(name, weights=weights)
+    judge.name = name
+    return judge
+
+
 def _check(settings: Settings) -> None:
     unknown = [name for name in settings.metrics if name not in METRICS]
     if unknown or not settings.metrics:
         raise InputError(f"no metric {', '.join(unknown) or 'given'}. Known: {', '.join(METRICS)}.")
     if settings.k < 1 or settings.repeats < 2 or settings.bins < 2:
         raise InputError("k must be 1 or above, repeats and bins 2 or above.")
-    if not settings.judges:
-        raise InputError("no judge given. Pass --judge yamnet,musicnn or others.")
+    if not settings.judges or len(set(settings.judges)) < len(settings.judges):
+        raise InputError("no judge given, or one twice. Pass --judge yamnet,musicnn or others.")
 
 
 def _split(side: Side, settings: Settings, *, whole: bool) -> tuple[Ints, Ints, str]:
@@ -556,7 +564,8 @@ def _novelty(
     intervals = metrics.bootstrap(
         number, np.arange(len(best_held)), np.arange(len(best_fake)), repeats=settings.repeats, seed=settings.seed
     )
-    _neighbour_sheet(out, side, fake_side, library, fake, found)
+    if settings.pictures:
+        _neighbour_sheet(out, side, fake_side, library, fake, found)
     return {"training": of, "values": {key: _plain(interval, key) for key, interval in intervals.items()}}
 
 

@@ -23,20 +23,22 @@ from loopwright.audio.io import read_audio
 from loopwright.audio.mel import LogMel
 from loopwright.audio.resample import resample_circle
 from loopwright.audio.wavmeta import read_chunks
-from loopwright.config import BAR_SECONDS, MelConfig
+from loopwright.config import BAR_SECONDS
 from loopwright.data.facts import CORPUS_TABLE, Facts, read_table
 from loopwright.data.prepared import PreparedData
 from loopwright.data.scan import find_audio
-from loopwright.errors import InputError, MelMismatchError, WeightsError
+from loopwright.errors import InputError
 from loopwright.files import atomic_path, sha256_of
 from loopwright.metrics.loops import wrap_jump
-from loopwright.training.evaluate import generate_batch
-from loopwright.training.loop import load_model
+from loopwright.pipeline.bundled import bundled_models
+from loopwright.pipeline.model import find_model
+from loopwright.pipeline.model import load as load_model
 from loopwright.vocoder import Vocoder
-from loopwright.vocoder import load as load_vocoder
+from loopwright.vocoder.base import HIGHEST_LOG_MEL
 
 Float32 = npt.NDArray[np.float32]
 MAX_SECONDS = 60.0
+_BLOCK = 16  # loops a model makes at once
 
 
 @dataclass(frozen=True)
@@ -156,23 +158,22 @@ class PreparedSide(Side):
 
 
 class ModelSide(Side):
-    """Loops from a trained generator through a vocoder: seeds 0.. of `seed`, 120 BPM."""
+    """Loops from a trained generator through a vocoder, at 120 BPM, as they come: no level is changed."""
 
     kind = "model"
 
     def __init__(self, path: Path, *, count: int, seed: int, vocoder: str, truncation: float, keep: Path | None) -> None:
-        self.path = model_file(path)
-        self.generator, self.header = load_model(self.path)
-        self.mel = MelConfig(**self.header["mel"])
-        self.vocoder = make_vocoder(vocoder, self.mel)
+        self.path = find_model(str(path))
+        self.model = load_model(str(path), vocoder=None if vocoder == "auto" else vocoder)
+        self.mel, self.vocoder = self.model.mel, self.model.vocoder
+        if not self.mel.circular:
+            raise InputError(f"{path} speaks '{self.mel.name}', which no circular vocoder takes. Render it to a folder first.")
         self.seed, self.truncation = seed, truncation
         run = run_of(self.path)
-        self.label = run.name if run else self.path.stem
-        self.loops = [Loop(f"{self.label}-{seed}-{i:05d}", self.header["bars"]) for i in range(count)]
+        self.label = run.name if run else self.model.name
+        self.loops = [Loop(f"{self.label}-{seed + i}", self.model.bars) for i in range(count)]
         self.notes = []
         self.checksum = sha256_of(self.path)
-        statistics = self.header["statistics"]
-        self._mean, self._std = (torch.tensor(statistics[k])[:, None] for k in ("mean", "std"))
         self._keep = keep
         self._block: tuple[int, Float32] | None = None
 
@@ -182,7 +183,7 @@ class ModelSide(Side):
             "vocoder": self.vocoder.name,
             "seed": self.seed,
             "truncation": self.truncation,
-            "training": self.header.get("training", {}),
+            "training": self.model.header.get("training", {}),
         }
 
     def training_data(self) -> Path | None:
@@ -199,11 +200,10 @@ class ModelSide(Side):
         return path if path is not None and (path / "stats.json").is_file() else None
 
     def read(self, index: int, rate_hz: int) -> Read:
-        size = 16
-        number = index // size
+        number = index // _BLOCK
         if self._block is None or self._block[0] != number:
-            self._block = (number, self._make(number * size, min(len(self), (number + 1) * size)))
-        return _read(self._block[1][index - number * size], self.mel.rate_hz, rate_hz, self.header["bars"])
+            self._block = (number, self._make(number * _BLOCK, min(len(self), (number + 1) * _BLOCK)))
+        return _read(self._block[1][index - number * _BLOCK], self.mel.rate_hz, rate_hz, self.model.bars)
 
     def _make(self, start: int, stop: int) -> Float32:
         """Waveforms start..stop at the model's rate; kept on disk while an evaluation runs, so that it can be resumed."""
@@ -215,9 +215,12 @@ class ModelSide(Side):
                 return np.asarray(np.load(kept, allow_pickle=False), dtype=np.float32)
             except (OSError, ValueError):
                 kept.unlink(missing_ok=True)
+        seeds = [self.seed + i for i in range(start, stop)]
         with torch.no_grad():
-            z_scores = generate_batch(self.generator, stop - start, seed=self.seed, first=start, truncation=self.truncation)
-            audio: Float32 = self.vocoder(z_scores * self._std + self._mean).cpu().numpy().astype(np.float32)
+            styles = self.model.styles_of(seeds, truncation=self.truncation)
+            # A bad model is to be measured, not refused: what no vocoder takes is cut off.
+            log_mel = self.model.log_mel(styles, seeds).clamp(max=HIGHEST_LOG_MEL)
+            audio: Float32 = self.vocoder(log_mel).cpu().numpy().astype(np.float32)
         if kept is not None:
             with atomic_path(kept) as temporary, temporary.open("wb") as out:
                 np.save(out, audio, allow_pickle=False)
@@ -250,20 +253,20 @@ class VocodedSide(Side):
 def open_side(
     path: Path, *, count: int | None, seed: int, vocoder: str = "auto", truncation: float = 1.0, keep: Path | None = None
 ) -> Side:
-    """What lies at `path`: prepared data, a run folder or model file, a pack, or a folder of audio.
+    """What lies at `path`: prepared data, a run folder, model file or bundled model's name, a pack, or a folder of audio.
 
     Args:
         path: where.
         count: loops a model makes; the other kinds have what they have. None: 1000.
         seed: of a model's loops.
-        vocoder: of a model: a name or file, or "auto".
+        vocoder: of a model: a name or file, or "auto" (the bundled one, else Griffin-Lim).
         truncation: of a model.
         keep: folder for audio a model has made, so that an interrupted evaluation goes on from there.
 
     Raises InputError if it is none of these.
     """
     path = Path(path)
-    if path.is_file() or is_run(path):
+    if path.is_file() or is_run(path) or (str(path) in bundled_models() and not path.exists()):
         return ModelSide(
             path, count=1000 if count is None else count, seed=seed, vocoder=vocoder, truncation=truncation, keep=keep
         )
@@ -283,24 +286,3 @@ def run_of(model: Path) -> Path | None:
     """The run folder a model file belongs to, if any."""
     parent = model.resolve().parent.parent
     return parent if is_run(parent) else None
-
-
-def model_file(path: Path) -> Path:
-    """The model file of a run (`best`, else `last`), or the file itself."""
-    if path.is_file():
-        return path
-    for which in ("best", "last"):
-        file = path / "checkpoints" / f"{which}.safetensors"
-        if file.is_file():
-            return file
-    raise InputError(f"{path} has no checkpoint yet. Train it first: loopwright train gan.")
-
-
-def make_vocoder(name: str, mel: MelConfig) -> Vocoder:
-    """A vocoder for `mel`; "auto" is the house vocoder where there is one for this representation, else Griffin-Lim."""
-    if name != "auto":
-        return load_vocoder(name, mel)
-    try:
-        return load_vocoder("house", mel)
-    except (InputError, MelMismatchError, WeightsError):
-        return load_vocoder("griffinlim", mel)

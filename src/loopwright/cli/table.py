@@ -1,0 +1,26 @@
+"""`loopwright table`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--format", "form", type=click.Choice(["markdown", "latex", "csv"]), default="markdown", show_default=True, help="How."
+)
+@click.option("--intervals/--no-intervals", default=True, show_default=True, help="Print error bars.")
+@click.option("--merge/--no-merge", default=True, show_default=True, help="Seeds of one recipe in one row.")
+def table(runs: tuple[Path, ...], form: str, intervals: bool, merge: bool) -> None:
+    """The paper's table over RUNS (run folders, or folders of runs): real data first, all judges.
+
+    A run counts by what `loopwright evaluate` measured in it, otherwise by its own curve.
+
+    Example: loopwright table runs --format latex > table.tex
+    """
+    from loopwright.pipeline.table import table as make
+
+    click.echo(make(runs, form=form, intervals=intervals, merge=merge), nl=False)  # type: ignore[arg-type]
