@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
 BANDS, FRAMES = 12, 64
-_RANGE = 4.0  # decades under the loudest point; what is below is silence
+_RANGE = 3.0  # decades under the loudest point; what is below is silence
 _HARMONICS = 24
 # Locality-sensitive hashing (Datar et al. 2004). Re-encoded bars lie 0.02 to 0.2 apart, others 0.4 to 1.2. With these
 # numbers 98 % of pairs 0.1 apart share a cell in some table, and about 0.05 % of unrelated ones do.

@@ -144,6 +144,6 @@ def picture(path: Path, png: Path, *, rows: int = 16, seed: int = 0) -> None:
     axes[0, 2].set(title="key")
     for axis, name in zip(axes[1], BANDS, strict=True):
         axis.bar(np.arange(STEPS_PER_BAR) + 1, onsets[name], color=["tab:red" if k % 4 == 0 else "tab:blue" for k in range(16)])
-        axis.set(title=f"onsets per sixteenth, {name} third of the mel bands", ylim=(0, None))
+        axis.set(title=f"onsets per sixteenth, {name} bands", ylim=(0, None))
     with atomic_path(png) as temporary:
         figure.savefig(temporary, format="png")

@@ -87,7 +87,7 @@ def loopify(
         if start + length > len(mono):
             raise InputError(
                 f"{source} has {(len(mono) - start) / audio.rate_hz:.2f} s from {start / audio.rate_hz:.2f} s on, {n_bars} "
-                f"bars at {reading.bpm:.2f} BPM need {length / audio.rate_hz:.2f} s. Ask for fewer with --bars, or start earlier."
+                f"bars at {reading.bpm:.2f} BPM need {length / audio.rate_hz:.2f} s. Ask for fewer, or start earlier."
             )
         every = audio.samples
         channels = [cut_circle(every[:, c], start, length, audio.rate_hz) for c in range(every.shape[1])]
