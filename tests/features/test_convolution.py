@@ -10,9 +10,9 @@ from torch.nn.functional import conv2d, pad
 from loopwright.features.convolution import same_conv
 
 
-def padded_conv(x: Tensor, weight: Tensor, bias: Tensor, circular: bool, stride: int, groups: int) -> Tensor:
-    """TensorFlow's rule written out: total padding max(k - s, 0) or by remainder, the smaller half before."""
-    before_f, before_t = (0 if stride == 2 and size % 2 == 0 else 1 for size in x.shape[2:])
+def padded_conv(x: Tensor, weight: Tensor, bias: Tensor, circular: bool, stride: int, groups: int, tensorflow: bool) -> Tensor:
+    """The rules written out: 1 on each side; TensorFlow puts none before an even axis at stride 2."""
+    before_f, before_t = (0 if tensorflow and stride == 2 and size % 2 == 0 else 1 for size in x.shape[2:])
     if circular:
         x = torch.cat([x[..., x.shape[3] - before_t :], x, x[..., :1]], dim=3)
         x = pad(x, (0, 0, before_f, 1))
@@ -21,12 +21,13 @@ def padded_conv(x: Tensor, weight: Tensor, bias: Tensor, circular: bool, stride:
     return conv2d(x, weight, bias, stride, 0, 1, groups)
 
 
+@pytest.mark.parametrize("tensorflow", [False, True])
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("circular", [False, True])
 @pytest.mark.parametrize(("groups", "out"), [(1, 6), (4, 4), (2, 8)])
 @pytest.mark.parametrize(("stride", "bands", "frames"), [(1, 5, 7), (2, 8, 12), (2, 7, 12), (1, 4, 1)])
 def test_same_conv_is_the_padded_convolution(
-    stride: int, bands: int, frames: int, groups: int, out: int, circular: bool, channels_last: bool
+    stride: int, bands: int, frames: int, groups: int, out: int, circular: bool, channels_last: bool, tensorflow: bool
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(3, 4, bands, frames, generator=generator, dtype=torch.float64)
@@ -35,8 +36,8 @@ def test_same_conv_is_the_padded_convolution(
     x.requires_grad_(True)
     weight = torch.randn(out, 4 // groups, 3, 3, generator=generator, dtype=torch.float64)
     bias = torch.randn(out, generator=generator, dtype=torch.float64)
-    got = same_conv(x, weight, bias, circular=circular, stride=stride, groups=groups)
-    want = padded_conv(x, weight, bias, circular, stride, groups)
+    got = same_conv(x, weight, bias, circular=circular, stride=stride, groups=groups, tensorflow=tensorflow)
+    want = padded_conv(x, weight, bias, circular, stride, groups, tensorflow)
     torch.testing.assert_close(got, want)
     pull = torch.randn(got.shape, generator=generator, dtype=torch.float64)
     torch.testing.assert_close(torch.autograd.grad(got, x, pull), torch.autograd.grad(want, x, pull))

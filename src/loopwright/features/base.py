@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,19 +19,25 @@ from torch import Tensor, nn
 from loopwright.config import MelConfig
 from loopwright.errors import MelMismatchError, WeightsError
 from loopwright.features.bridge import Bridge
+from loopwright.features.convolution import same_conv
 
 Float32 = npt.NDArray[np.float32]
 Halves = Literal["none", "mel", "time"]
+BATCH_NORM_EPS = 1e-5
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 @dataclass(frozen=True)
 class Tap:
-    """A place where features are taken: its name, its channels, and how many input frames (and bands) make one of its cells."""
+    """A place where features are taken: its name, its channels, and how many input bands (and frames) make one cell.
+
+    `time_stride` is 0 where frames go by the same stride as bands.
+    """
 
     name: str
     channels: int
     stride: int
+    time_stride: int = 0
 
 
 class Network(nn.Module):
@@ -45,20 +51,37 @@ class Network(nn.Module):
     """
 
     name: ClassVar[str]
-    taps: ClassVar[tuple[Tap, ...]] = ()
+    taps: tuple[Tap, ...] = ()
+    head_keys: ClassVar[tuple[str, ...]] = ()  # beginnings of the keys that no tap needs
     mel_map: ClassVar[str]  # which bridge map leads to its linear mel
     power: ClassVar[bool] = False  # is that mel made of power (else of magnitude)
     bar_frames: ClassVar[int]  # frames of its input per bar of 2 s, through the bridge
     rate_hz: ClassVar[int] = 16_000
     dim: ClassVar[int] = 0  # size of its embedding
     min_samples: ClassVar[int] = 0  # shortest waveform it can judge
-    has_batch_norm: ClassVar[bool] = False
 
-    def __init__(self, tensors: Mapping[str, Tensor], *, batch_stats: bool = False) -> None:
-        """`tensors` must match `layout`. `batch_stats`: BatchNorm with the statistics of the batch, as published."""
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor],
+        *,
+        batch_stats: bool = False,
+        head: bool = True,
+        header: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`tensors` must match the layout.
+
+        `batch_stats`: BatchNorm with the statistics of the batch, as published. `head`: without it, only what the taps
+        need is kept. `header`: what the file says of itself, for networks of ours.
+        """
         super().__init__()
         self.batch_stats = batch_stats
-        check_layout(self.name, self.layout(), tensors)
+        self.has_head = head
+        self.header = dict(header or {})
+        layout = self.layout_of(tensors)
+        if not head:
+            layout = {key: shape for key, shape in layout.items() if not key.startswith(self.head_keys or "\0")}
+            tensors = {key: value for key, value in tensors.items() if not key.startswith(self.head_keys or "\0")}
+        check_layout(self.name, layout, tensors)
         self.prepare({key: value.detach().float() for key, value in tensors.items()})
         self.requires_grad_(False)
         super().train(False)
@@ -69,11 +92,23 @@ class Network(nn.Module):
         raise NotImplementedError
 
     @classmethod
-    def random_tensors(cls, seed: int) -> dict[str, Tensor]:
+    def layout_of(cls, tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:  # noqa: ARG003
+        """The layout that a file with these tensors should have, for networks that come in sizes; here: `layout`."""
+        return cls.layout()
+
+    @classmethod
+    def adapt(cls, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The tensors of `layout` from those of a publisher's file of another layout; here: as they are."""
+        return tensors
+
+    @classmethod
+    def random_tensors(cls, seed: int, *, head: bool = True) -> dict[str, Tensor]:
         """Weights of the right shapes: He-normal, biases 0, BatchNorm the identity. What does pre-training buy?"""
         generator = torch.Generator().manual_seed(seed)
         tensors = {}
         for key, shape in cls.layout().items():
+            if not head and key.startswith(cls.head_keys or "\0"):
+                continue
             kind = key.rsplit(".", 1)[-1]
             if len(shape) > 1:
                 fan_in = math.prod(shape[1:])
@@ -101,8 +136,38 @@ class Network(nn.Module):
         """BatchNorm `key` (eps 1e-5): frozen statistics, or the batch's own if `batch_stats`. (B, C, ...)."""
         weight, bias, mean, var = (self.get(f"{key}.{part}") for part in BATCH_NORM)
         if self.batch_stats:
-            return nn.functional.batch_norm(x, None, None, weight, bias, training=True, eps=1e-5)
-        return nn.functional.batch_norm(x, mean, var, weight, bias, training=False, eps=1e-5)
+            return nn.functional.batch_norm(x, None, None, weight, bias, training=True, eps=BATCH_NORM_EPS)
+        return nn.functional.batch_norm(x, mean, var, weight, bias, training=False, eps=BATCH_NORM_EPS)
+
+    def norm_parts(self, tensors: Mapping[str, Tensor], key: str) -> dict[str, Tensor]:
+        """The four vectors of BatchNorm `key`."""
+        return {part: tensors[f"{key}.{part}"] for part in BATCH_NORM}
+
+    def keep_conv(self, key: str, weight: Tensor, bias: Tensor | None, norm: Mapping[str, Tensor]) -> None:
+        """Hold a convolution and the BatchNorm after it: one folded convolution, or both for `batch_stats`."""
+        bias = torch.zeros(len(weight)) if bias is None else bias
+        if self.batch_stats:
+            for part in ("weight", "bias"):
+                self.keep(f"{key}.norm.{part}", norm[part])
+        else:
+            scale = norm["weight"] / (norm["running_var"] + BATCH_NORM_EPS).sqrt()
+            weight = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
+            bias = (bias - norm["running_mean"]) * scale + norm["bias"]
+        if weight.ndim == 4:
+            weight = weight.contiguous(memory_format=torch.channels_last)
+        self.keep(f"{key}.weight", weight)
+        self.keep(f"{key}.bias", bias)
+
+    def conv_norm(self, x: Tensor, key: str, *, circular: bool, stride: int = 1, groups: int = 1) -> Tensor:
+        """A 3x3 convolution kept by `keep_conv`, with its BatchNorm. (B, C, F, U) -> (B, K, F/stride, U/stride)."""
+        weight, bias = self.get(f"{key}.weight"), self.get(f"{key}.bias")
+        x = same_conv(x, weight, bias, circular=circular, stride=stride, groups=groups)
+        return self.norm_of_batch(x, key) if self.batch_stats else x
+
+    def norm_of_batch(self, x: Tensor, key: str) -> Tensor:
+        """The BatchNorm after `key` with the statistics of this batch."""
+        weight, bias = self.get(f"{key}.norm.weight"), self.get(f"{key}.norm.bias")
+        return nn.functional.batch_norm(x, None, None, weight, bias, training=True, eps=BATCH_NORM_EPS)
 
     def train(self, mode: bool = True) -> Network:  # noqa: ARG002
         """Stay in eval mode, whatever the module around it does: features must not depend on the batch."""

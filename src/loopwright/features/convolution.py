@@ -1,8 +1,9 @@
-"""3x3 convolutions as TensorFlow pads them ("same"), with time wrapping round where asked, and no padded copy of the input.
+"""3x3 convolutions padded to keep the grid, with time wrapping round where asked, and no padded copy of the input.
 
 Copying a padded input costs as much as a depthwise convolution itself. So the convolution pads with zeros, natively, and
-the first and last column then get what the other end of the loop owes them. Where stride 2 wants no zero before and one
-after (even sizes), the kernel gets a leading row of zeros instead: four taps from -1 to 2 are the three taps from 0 to 2.
+the first and last column then get what the other end of the loop owes them. TensorFlow's "same" wants, at stride 2 on
+even sizes, no zero before and one after; there the kernel gets a leading row of zeros instead: four taps from -1 to 2 are
+the three taps from 0 to 2.
 
 Shapes: B batch, C channels in, K channels out, F bands, U frames (time last).
 """
@@ -17,13 +18,23 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv2d, pad
 
 
-def same_conv(x: Tensor, weight: Tensor, bias: Tensor | None, *, circular: bool, stride: int = 1, groups: int = 1) -> Tensor:
-    """3x3 convolution with "same" padding. (B, C, F, U) with (K, C/groups, 3, 3) -> (B, K, F/stride, U/stride).
+def same_conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    *,
+    circular: bool,
+    stride: int = 1,
+    groups: int = 1,
+    tensorflow: bool = False,
+) -> Tensor:
+    """3x3 convolution. (B, C, F, U) with (K, C/groups, 3, 3) -> (B, K, F/stride, U/stride), sizes rounded up.
 
-    Frequency is always continued with zeros; time by itself if `circular`, else with zeros. Weights get no gradient.
+    Frequency is always continued with zeros; time by itself if `circular`, else with zeros. Padding is 1 on every side,
+    or TensorFlow's "same" (they differ at stride 2 on even sizes). The gradient goes to the input only.
     """
     bands, frames = x.shape[2:]
-    early_f, early_t = (int(stride == 2 and size % 2 == 0) for size in (bands, frames))
+    early_f, early_t = (int(tensorflow and stride == 2 and size % 2 == 0) for size in (bands, frames))
     if early_f or early_t:
         weight = pad(weight, (early_t, 0, early_f, 0))
         if x.is_contiguous(memory_format=torch.channels_last):
@@ -36,11 +47,14 @@ def same_conv(x: Tensor, weight: Tensor, bias: Tensor | None, *, circular: bool,
     return out
 
 
-def _edges(weight: Tensor) -> list[tuple[int, int, slice]]:
-    """What the far end owes: (output column, input column, kernel columns). With four taps nothing reaches back."""
-    edges = [(-1, 0, slice(weight.shape[3] - 1, None))]
-    if weight.shape[3] == 3:
+def _edges(frames: int, taps: int, stride: int) -> list[tuple[int, int, slice]]:
+    """What the far end owes: (output column, input column, kernel columns)."""
+    edges = []
+    if taps == 3:  # the first of four is a zero: nothing reaches back
         edges.append((0, -1, slice(0, 1)))
+    last_column = (frames - 1) // stride
+    if stride * last_column - 1 + taps - 1 == frames:
+        edges.append((-1, 0, slice(taps - 1, None)))
     return edges
 
 
@@ -56,16 +70,16 @@ class _RingConv(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.groups = stride, groups
         y = conv2d(x, weight, bias, stride, 1, 1, groups)
-        for to, of, taps in _edges(weight):
+        for to, of, taps in _edges(x.shape[3], weight.shape[3], stride):
             _column(y, to).add_(conv2d(_column(x, of), weight[..., taps], None, (stride, 1), (1, 0), 1, groups))
         return y
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
         x, weight = ctx.saved_tensors
         grad_x = _input_gradient(grads[0], x, weight, [ctx.stride, ctx.stride], [1, 1], ctx.groups)
-        for to, of, taps in _edges(weight):
+        for to, of, taps in _edges(x.shape[3], weight.shape[3], ctx.stride):
             column = _input_gradient(
                 _column(grads[0], to), _column(x, of), weight[..., taps], [ctx.stride, 1], [1, 0], ctx.groups
             )

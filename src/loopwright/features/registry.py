@@ -40,6 +40,55 @@ NETWORKS: dict[str, Row] = {
         size=14_923_716,
         origin="The TensorFlow Authors, google/yamnet/1",
     ),
+    "vggish": Row(
+        module="loopwright.features.vggish:Vggish",
+        files=("vggish.safetensors", "vggish-10086976.pth"),
+        about="general: the paper's network; AudioSet/YouTube, 128-d embedding",
+        licence="Apache-2.0",
+        url="https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
+        origin="The TensorFlow Authors; PyTorch conversion by harritaylor/torchvggish",
+    ),
+    "scnn_mtat": Row(
+        module="loopwright.features.scnn_mtat:ScnnMtat",
+        files=("mtat_shortchunk.safetensors",),
+        about="music tags: four-branch short-chunk CNN; taps shaped as the paper's SCNN_MTAT",
+        licence="MIT",
+        sha256="417381cce3d37901766dea627a1b9c29fa85937bce0727a2917772a86ac1e0e5",
+        size=3_869_664,
+        origin="7x11x13/sota-music-tagging-models, after Won et al.",
+    ),
+    "mtat_fcn": Row(
+        module="loopwright.features.mtat_fcn:MtatFcn",
+        files=("mtat_fcn.safetensors",),
+        about="music tags: FCN on full mixes; three taps",
+        licence="MIT",
+        sha256="9e9560903a98898b49e638150e976ed2c4d28113abfe19129eb9d8c0aa987e87",
+        size=1_896_928,
+        origin="Won et al., minzwon/sota-music-tagging-models",
+    ),
+    "musicnn": Row(
+        module="loopwright.features.musicnn:Musicnn",
+        files=("mtat_musicnn.safetensors",),
+        about="judge only: Musicnn, 200-d embedding, 50 tags",
+        licence="MIT",
+        sha256="a123a681719b642c9a451cec868143d72f84a593214cf845234c6c26a1e6a607",
+        size=3_248_808,
+        origin="Won et al., minzwon/sota-music-tagging-models",
+    ),
+    "short_chunk_res": Row(
+        module="loopwright.features.short_chunk:ShortChunkRes",
+        files=("short_chunk_res.safetensors",),
+        about="music tags: the paper's SCNN_MTAT, Short-Chunk ResNet 128 wide",
+        licence="MIT",
+        origin="Won et al., minzwon/sota-music-tagging-models",
+    ),
+    "short_chunk_loop": Row(
+        module="loopwright.features.short_chunk:ShortChunkLoop",
+        files=("short_chunk_loop.safetensors",),
+        about="loop genres: the paper's SCNN_Loop, Short-Chunk ResNet 64 wide, 66 classes",
+        licence="not stated",
+        origin="the authors of the paper (their own loops)",
+    ),
 }
 
 
@@ -66,12 +115,14 @@ def weights_path(name: str, weights: Path | None = None) -> Path:
     return find_weights(name, NETWORKS[split_name(name)[0]].files, weights)
 
 
-def load_network(name: str, *, weights: Path | None = None, batch_stats: bool = False) -> Network:
-    """A network of the table on its own input, frozen. 'random:<name>' needs no file."""
+def load_network(name: str, *, weights: Path | None = None, batch_stats: bool = False, head: bool = True) -> Network:
+    """A network of the table on its own input, frozen. 'random:<name>' needs no file; without `head`, taps only."""
     base, random = split_name(name)
     cls = network_class(base)
-    tensors = cls.random_tensors(RANDOM_SEED) if random else read_weights(weights_path(base, weights))
-    return cls(tensors, batch_stats=batch_stats)
+    if random:
+        return cls(cls.random_tensors(RANDOM_SEED, head=head), batch_stats=batch_stats, head=head)
+    tensors, header = read_weights(weights_path(base, weights))
+    return cls(cls.adapt(tensors), batch_stats=batch_stats, head=head, header=header)
 
 
 def build(
@@ -100,7 +151,7 @@ def build(
     Raises ConfigError for an unknown name, WeightsError for a missing or wrong file, MelMismatchError for settings
     without a bridge.
     """
-    network = load_network(name, weights=weights, batch_stats=batch_stats)
+    network = load_network(name, weights=weights, batch_stats=batch_stats, head=False)
     if not network.taps:
         raise ConfigError(f"{name} has no feature maps for a discriminator; it is for judging only.")
     if depth is not None and not 1 <= depth <= len(network.taps):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path
 from torch import Tensor
@@ -47,9 +48,9 @@ def find_weights(name: str, files: Sequence[str], explicit: Path | None = None) 
     )
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file. Raises WeightsError if it is missing or damaged."""
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """All tensors of a safetensors file, and its header ({} for files not ours). Raises WeightsError if it is damaged."""
     try:
-        return load_tensors(path)[0]
+        return load_tensors(path)
     except InputError as error:
         raise WeightsError(str(error)) from error

@@ -35,8 +35,11 @@ class Yamnet(Network):
     """YAMNet on log-mels (B, 1, 64, U). Taps after layers 2, 4, 6, 8: 64, 128, 256, 512 channels at 1/2 to 1/16."""
 
     name: ClassVar[str] = "yamnet"
-    taps: ClassVar[tuple[Tap, ...]] = (
+    taps: tuple[Tap, ...] = (
         Tap("layer2", 64, 2), Tap("layer4", 128, 4), Tap("layer6", 256, 8), Tap("layer8", 512, 16),
+    )  # fmt: skip
+    head_keys: ClassVar[tuple[str, ...]] = (
+        "layer9.", "layer10.", "layer11.", "layer12.", "layer13.", "layer14.", "dense.",
     )  # fmt: skip
     mel_map: ClassVar[str] = "audioset64"
     bar_frames: ClassVar[int] = 192  # 10.4 ms instead of 10: whole cells at stride 16, and 3/4 of our 256 frames
@@ -78,7 +81,7 @@ class Yamnet(Network):
             name = "layer1.conv" if number == 1 else f"layer{number}.depthwise_conv"
             weight, bias = self.get(f"{name}.weight"), self.get(f"{name}.bias")
             groups = 1 if number == 1 else len(weight)
-            x = relu_(same_conv(x, weight, bias, circular=circular, stride=stride, groups=groups))
+            x = relu_(same_conv(x, weight, bias, circular=circular, stride=stride, groups=groups, tensorflow=True))
             if number > 1:
                 name = f"layer{number}.pointwise_conv"
                 x = relu_(conv2d(x, self.get(f"{name}.weight"), self.get(f"{name}.bias")))
