@@ -125,6 +125,7 @@ def test_blocks_do_not_change_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = gaussians(70, 55, 6)
     whole = metrics.kad(real, fake), metrics.prdc(real, fake), metrics.density_coverage(real, fake)
     monkeypatch.setattr(neighbours, "_CELLS", 7 * 70)
+    monkeypatch.setattr(neighbours, "_FIRST", 11)
     monkeypatch.setattr(kernel, "_ROWS", 7)
     parts = metrics.kad(real, fake), metrics.prdc(real, fake), metrics.density_coverage(real, fake)
     assert parts[0] == pytest.approx(whole[0], rel=1e-9)
@@ -146,6 +147,34 @@ def test_prdc_equals_the_authors_package_exactly(n: int, m: int, d: int, k: int)
     assert ours.density == pytest.approx(theirs["density"], rel=1e-12)
     density, coverage = metrics.density_coverage(real, fake, k)
     assert (density, coverage) == (pytest.approx(ours.density, rel=1e-12), ours.coverage)
+
+
+def test_prdc_is_exact_where_float32_is_not() -> None:
+    """Far from the origin and with near ties: whole numbers, whose squared distances float64 gets exactly."""
+    rng = np.random.default_rng(0)
+    real, fake = (rng.integers(-3, 4, size=(150, 12)).astype(float) + 1e6 for _ in range(2))
+    real[:20] = real[20:40]  # repeated items: radii of 0 among them
+    real[:8] = real[0]
+    got = metrics.prdc(real, fake, 5)
+    gap = ((real[:, None] - fake[None]) ** 2).sum(-1)
+    radius_r = np.sort(((real[:, None] - real[None]) ** 2).sum(-1), axis=1)[:, 5]
+    radius_f = np.sort(((fake[:, None] - fake[None]) ** 2).sum(-1), axis=1)[:, 5]
+    inside = gap < radius_r[:, None]
+    assert (radius_r[:8] == 0).all()
+    assert got.precision == inside.any(axis=0).mean()
+    assert got.recall == (gap < radius_f[None]).any(axis=1).mean()
+    assert got.density == pytest.approx(inside.sum(axis=0).mean() / 5)
+    assert got.coverage == inside.any(axis=1).mean()
+
+
+def test_prdc_of_a_set_with_one_far_item_and_of_small_numbers() -> None:
+    real, fake = gaussians(120, 120, 6)
+    expected = peer_prdc(real, fake, 5)
+    real2, fake2 = np.vstack([real, real[:1] + 1e4]).astype(np.float64), fake.astype(np.float64)
+    wide, theirs = metrics.prdc(real2, fake2), peer_prdc(real2, fake2, 5)
+    assert (wide.precision, wide.recall, wide.coverage) == (theirs["precision"], theirs["recall"], theirs["coverage"])
+    small = metrics.prdc(real * 1e-6, fake * 1e-6)
+    assert small.density == pytest.approx(expected["density"], rel=1e-12)
 
 
 def test_a_fake_at_exactly_the_radius_is_outside() -> None:

@@ -58,7 +58,7 @@ def _fad(a: Matrix, b: Matrix) -> float:
 def frechet_distance(mean_real: ArrayLike, cov_real: ArrayLike, mean_fake: ArrayLike, cov_fake: ArrayLike) -> float:
     """Frechet distance from moments, (D,) and (D, D) each. For stored statistics; `fad` is better where data is at hand.
 
-    Symmetric square roots of both covariances by `eigh`, so that singular ones need no special case.
+    Singular covariances go by symmetric square roots from `eigh`.
     """
     mean_a, mean_b = np.asarray(mean_real, float), np.asarray(mean_fake, float)
     cov_a, cov_b = np.atleast_2d(np.asarray(cov_real, float)), np.atleast_2d(np.asarray(cov_fake, float))
@@ -66,7 +66,9 @@ def frechet_distance(mean_real: ArrayLike, cov_real: ArrayLike, mean_fake: Array
         raise InputError(
             f"means {mean_a.shape}, {mean_b.shape} and covariances {cov_a.shape}, {cov_b.shape} do not fit together."
         )
-    cross = float(np.linalg.svd(_root(cov_a) @ _root(cov_b).T, compute_uv=False).sum())
+    cross = _cross_cholesky(cov_a, cov_b)
+    if cross is None:
+        cross = float(np.linalg.svd(_root(cov_a) @ _root(cov_b).T, compute_uv=False).sum())
     jump = mean_a - mean_b
     return _close(float(jump @ jump), float(np.trace(cov_a)), float(np.trace(cov_b)), cross)
 

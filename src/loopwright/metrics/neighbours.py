@@ -26,6 +26,7 @@ from loopwright.errors import InputError
 from loopwright.metrics.checks import Floats, Matrix, as_pair, mean_of
 
 _CELLS = 2_000_000  # distances held at a time: 8 MB in float32
+_FIRST = 4096  # items that a first bound of the radius comes from
 _PAIRS = 65_536  # pairs looked at again at a time, times the width
 
 Index = NDArray[np.intp]
@@ -153,12 +154,19 @@ def _radii(x: _Side, k: int) -> Floats:
         count = len(low)
         own = np.arange(count)
         low[own, start + own] = np.inf
-        # The k pairs of least lower bound give an upper bound of the radius; whoever may lie below that is measured exactly.
-        nearest = np.argpartition(low, k - 1, axis=1)[:, :k]
+        # Any k neighbours bound the radius from above. The best k of the first few thousand items leave few candidates, the
+        # best k of those fewer still, and these are measured exactly.
+        nearest = np.argpartition(low[:, :_FIRST], k - 1, axis=1)[:, :k]
         values = np.take_along_axis(low, nearest, axis=1)
         reach = (values + 2 * (x.slack[start + own][:, None] + x.slack[nearest])).max(axis=1, keepdims=True)
         upper = np.nextafter(reach.astype(np.float32), np.float32(np.inf))
         rows, columns = np.divmod(np.flatnonzero(low <= upper), low.shape[1])
+        values = low[rows, columns]
+        above = values + 2 * (x.slack[start + rows] + x.slack[columns])
+        order = np.lexsort((above, rows))
+        reach = above[order][np.searchsorted(rows, own) + k - 1]
+        keep = values <= np.nextafter(reach.astype(np.float32), np.float32(np.inf))[rows]
+        rows, columns = rows[keep], columns[keep]
         exact = _exact(x, x, start + rows, columns)
         order = np.lexsort((exact, rows))
         radii[start : start + count] = exact[order][np.searchsorted(rows, own) + k - 1]
