@@ -59,12 +59,15 @@ class Model:
 
     Attributes:
         name: its name or file.
+        path: the model file.
+        mean, std: (M,) statistics that undo the normalisation.
         mel: representation it speaks.
         header: everything the model file says of itself.
         styles: class names of a conditional model, () otherwise.
     """
 
     def __init__(self, path: Path, *, name: str, vocoder: str | None, device: str) -> None:
+        self.path = path
         self.device = choose_device(device)
         self.generator, self.header = load_model(path)
         self.generator.to(self.device)
@@ -75,8 +78,8 @@ class Model:
         self.styles: tuple[str, ...] = tuple(self.header.get("styles", ()))
         self.vocoder = load_vocoder(vocoder or default_vocoder(self.mel), self.mel)
         self.vocoder.to(self.device)
-        self._mean = torch.from_numpy(self.stats.mean).to(self.device)
-        self._std = torch.from_numpy(self.stats.std).to(self.device)
+        self.mean = torch.from_numpy(self.stats.mean).to(self.device)
+        self.std = torch.from_numpy(self.stats.std).to(self.device)
 
     def check_seeds(self, seeds: Iterable[int]) -> list[int]:
         """Seeds as a list; raises InputError for one out of range."""
@@ -115,7 +118,7 @@ class Model:
             for i, shape in enumerate(self.generator.noise_shapes(turns))
         ]
         y = self.generator.synthesis(ws, maps, bars=turns)
-        log_mel = y.float() * self._std[:, None] + self._mean[:, None]
+        log_mel = y.float() * self.std[:, None] + self.mean[:, None]
         return log_mel.clamp(min=float(np.log10(self.mel.log_floor)))
 
     def bar_styles(self, w: Tensor, seeds: Sequence[int], bars: int, *, truncation: float = 1.0) -> Tensor:
@@ -206,7 +209,7 @@ class Model:
         """Log-mels (B, M, T) to finished loops: vocoder at the tempo, level, name."""
         audio = render(self.vocoder, log_mel, bpm, rate_hz=rate_hz).cpu().numpy()
         beats = 4 * round(log_mel.shape[-1] / self.mel.bar_frames)
-        kind = self.name if self.name.isidentifier() else "loop"
+        kind = self.name if self.name.isalpha() else "loop"  # digits in a name mean the tempo alone
         loops = []
         for i, samples in enumerate(audio):
             word = words[i] if words else word_for(seeds[i])
