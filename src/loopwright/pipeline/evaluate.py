@@ -375,8 +375,11 @@ def _judge_clip(samples: Float32) -> Float32:
 
 
 def _gives_odds(judge: Judge, settings: Settings) -> bool:
-    """Whether IS can come from this judge: loop classes that exclude each other, which AudioSet's and MTAT's do not."""
-    return "is" in settings.metrics and judge.name == "scnn_loop"
+    """Whether IS can come from this judge: its classes exclude each other, which AudioSet's and MTAT's tags do not."""
+    if "is" not in settings.metrics or not judge.classes:
+        return False
+    noise = np.random.default_rng(0).normal(size=(1, max(2 * RATE_HZ, judge.network.min_samples))).astype(np.float32)
+    return bool(abs(float(judge.probabilities(0.1 * noise).sum()) - 1.0) < 1e-3)
 
 
 def _through(judge: Judge, clips: list[Float32], keys: list[str], cache: EmbeddingCache, what: str) -> list[Float32]:
@@ -386,10 +389,10 @@ def _through(judge: Judge, clips: list[Float32], keys: list[str], cache: Embeddi
     lengths: dict[int, list[int]] = {}
     for i, key in enumerate(keys):
         if key not in known:
-            lengths.setdefault(len(clips[i]), []).append(i)
+            lengths.setdefault(max(len(clips[i]), judge.network.min_samples), []).append(i)
     fresh: dict[str, Float32] = {}
-    for some in lengths.values():
-        batch = np.stack([clips[i] for i in some])
+    for length, some in lengths.items():
+        batch = np.stack([np.resize(clips[i], length) for i in some])  # one that is too short for the judge goes round again
         out = judge.embed(batch) if what == "embedding" else judge.probabilities(batch)
         fresh |= {keys[i]: np.asarray(vector) for i, vector in zip(some, out, strict=True)}
     if fresh:
