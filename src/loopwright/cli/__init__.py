@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "edit": ("loopwright.cli.explore:edit", "Move loops along named directions."),
     "directions": ("loopwright.cli.explore:directions", "Find a model's directions and what they do."),
     "variations": ("loopwright.cli.explore:variations", "Find a loop of yours in a model, and its neighbours."),
+    "pack": ("loopwright.cli.pack:pack", "Gather chosen loops into one pack."),
     "models": ("loopwright.cli.models:models", "List the models that come with loopwright."),
     "evaluate": ("loopwright.cli.evaluate:evaluate", "Measure loops against real ones, with error bars."),
     "table": ("loopwright.cli.table:table", "The table of a paper over runs: Markdown, LaTeX or CSV."),
