@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from loopwright.audio.mel import LogMel, MelInverse, mel_filterbank
 from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig
 from loopwright.errors import InputError, MelMismatchError
+from loopwright.files import load_tensors, save_tensors
 from loopwright.vocoder import load, modelfile, render
 from loopwright.vocoder.house import HOUSE_SIZES, CircularConv, HouseConfig, HouseVocoder, MelPrior, short_window
 from loopwright.vocoder.noise import content_noise, splitmix64
@@ -149,16 +149,13 @@ def test_files_that_will_not_do(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="not a whole safetensors file"):
         load(path, LOOP16)
-    size = int.from_bytes(whole[:8], "little")
-    header = json.loads(whole[8 : 8 + size])
-    mine = json.loads(header["__metadata__"]["loopwright"])
+    path.write_bytes(whole)
+    tensors, header = load_tensors(path)
 
     def write(**changes: object) -> None:
-        header["__metadata__"]["loopwright"] = json.dumps(mine | changes)
-        text = json.dumps(header).encode()
-        path.write_bytes(len(text).to_bytes(8, "little") + text + whole[8 + size :])
+        save_tensors(path, tensors, header | changes)
 
-    write(config={**mine["config"], "dim": 32})
+    write(config={**header["config"], "dim": 32})
     with pytest.raises(InputError, match="does not fit its own header"):
         load(path, LOOP16)
     write(kind="generator")

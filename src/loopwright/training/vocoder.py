@@ -48,7 +48,7 @@ class VocoderTrainConfig(BaseModel, frozen=True, extra="forbid"):
     warmup: PositiveInt = 200
     decay: float = Field(default=0.999, gt=0, lt=1)  # of the average
     clip: PositiveFloat = 5.0  # largest norm of a gradient
-    repulsion: float = Field(default=0.7, ge=0, le=1)  # 1: noise as random as real; 0: nearest on average
+    repulsion: float = Field(default=0.5, ge=0, le=1)  # 1: noise as random as real; 0: nearest on average
     mel_weight: float = Field(default=2.0, ge=0)
     gain_db: float = Field(default=12.0, ge=0)  # loops are turned down by up to this
     blur: float = Field(default=0.3, ge=0, le=1)  # share of mels blurred and roughened like a model's
@@ -179,7 +179,7 @@ def train_step(trainee: Trainee, real: Tensor) -> dict[str, Tensor]:
     hop, t = trainee.model.mel.hop, log_mel.shape[-1]
     noise = torch.from_numpy(rng.uniform(-(3**0.5), 3**0.5, (2 * len(real), hop, t)).astype(np.float32))
     with torch.autocast(trainee.device.type, torch.bfloat16, enabled=config.bf16):
-        fake = trainee.model.shape_noise(torch.cat([given, given]), noise.to(trainee.device))
+        fake = trainee.model.shape_noise(given, noise.to(trainee.device))
     first, second = fake.chunk(2)
     pull, loss = spectral_energy(real, first, second, repulsion=config.repulsion)
     mel_loss = log_mel_distance(trainee.analyse, torch.cat([log_mel, log_mel]), fake)

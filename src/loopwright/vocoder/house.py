@@ -5,6 +5,7 @@ inverse STFT makes the samples, so it is quick. What differs, so that hours on a
 
 * The network does not make a spectrum from nothing. A fixed non-negative inverse of the mel matrix gives smooth magnitudes
   (the prior); the network multiplies them by complex gains.
+* Below `tone_hz` its phases start from phase-gradient integration (`pghi`), which finds most of a kick or a tom at no cost.
 * White noise, shaped by the same prior and by learned gains, carries what is noise: its phases are consistent from the start.
 * Besides the long window of the mel (tones) there is a short one with several frames per mel frame (attacks).
 * At the end the loop is measured: its mel is compared with the wanted one, and the smooth ratio is applied to its STFT
@@ -27,6 +28,7 @@ from loopwright.audio.stft import circular_istft, circular_stft, hann
 from loopwright.config import MelConfig
 from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.noise import content_noise
+from loopwright.vocoder.pghi import phase_from_magnitude
 
 
 class HouseConfig(BaseModel, frozen=True, extra="forbid"):
@@ -36,6 +38,7 @@ class HouseConfig(BaseModel, frozen=True, extra="forbid"):
     layers: PositiveInt = 6
     expansion: PositiveInt = 3  # hidden width of a block over its width
     noise_channels: PositiveInt = 32  # noise values per frame that the network sees
+    tone_hz: float = Field(default=1500.0, gt=0)  # below, phases start from the gradient of the magnitudes
     refine: int = Field(default=2, ge=0, le=64)  # corrections of the mel at the end
     low: float = -5.0  # log10 mels are scaled so that low..high becomes -1..1
     high: float = 1.0
@@ -85,7 +88,7 @@ class MelPrior(nn.Module):
     share: Tensor
     level: Tensor
 
-    def __init__(self, mel: MelConfig, iterations: int = 2) -> None:
+    def __init__(self, mel: MelConfig, iterations: int = 6) -> None:
         super().__init__()
         self.iterations = iterations
         bank = mel_filterbank(mel)
@@ -128,19 +131,39 @@ class HouseVocoder(Vocoder):
         self.embed_norm = nn.LayerNorm(dim, eps=1e-6)
         self.blocks = nn.ModuleList(ConvNeXtBlock(dim, dim * config.expansion, 1 / config.layers) for _ in range(config.layers))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.tone_bins = min(self.bins, round(config.tone_hz * mel.n_fft / mel.rate_hz))
         self.parts = [2 * self.bins, mel.n_mels, 2 * self.steps * self.short_bins, self.steps * self.short_bins]
         self.head = nn.Linear(dim, sum(self.parts))
-        with torch.no_grad():  # begin as shaped noise on the long window, a little of all the rest
-            self.head.weight.mul_(0.3)
-            self.head.bias.zero_()
-            for part, bias in ((1, 0.0), (3, -2.0)):
-                start = sum(self.parts[:part])
-                self.head.bias[start : start + self.parts[part]] = bias
+        self._begin_as_shaped_noise()
+
+    @torch.no_grad()
+    def _begin_as_shaped_noise(self) -> None:
+        """Untrained: tones from the gradient phase, above them noise on the long window, a little on the short one."""
+        mel = self.mel
+        self.head.weight.mul_(0.1)
+        centre_hz = (self.prior.bank @ torch.linspace(0, mel.rate_hz / 2, self.bins)) / self.prior.bank.sum(1)
+        short_hz = torch.linspace(0, mel.rate_hz / 2, self.short_bins).repeat(self.steps)
+        air = torch.where(centre_hz < self.config.tone_hz, -3.0, 0.0)
+        hiss = torch.where(short_hz < self.config.tone_hz, -4.0, -2.0)
+        none = torch.zeros(self.parts[0]), torch.zeros(self.parts[2])
+        self.head.bias.copy_(torch.cat([none[0], air, none[1], hiss]))
+
+    def start(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
+        """What is known without the network: smooth magnitudes (B, F, T), and unit phasors of the low bins (B, K, T)."""
+        with torch.no_grad():
+            magnitude = self.prior(log_mel.float())
+            low = magnitude[:, : self.tone_bins]
+            phase = phase_from_magnitude(low.cpu().numpy(), self.mel.n_fft, self.mel.hop)
+            angle = torch.from_numpy(phase).to(magnitude)
+            return magnitude, torch.complex(angle.cos(), angle.sin())
 
     def shape_noise(self, log_mel: Tensor, noise: Tensor) -> Tensor:
-        """The network: a loop from a log-mel and white noise. (B, M, T) and (B, hop, T) -> (B, T*hop)."""
+        """The network: loops from log-mels (B, M, T) and white noise (R*B, hop, T) -> (R*B, T*hop), R loops a mel."""
         mel, config = self.mel, self.config
         t = log_mel.shape[-1]
+        repeats = len(noise) // len(log_mel)
+        magnitude, phasor = (x.repeat(repeats, 1, 1) for x in self.start(log_mel))
+        log_mel = log_mel.repeat(repeats, 1, 1)
         scaled = (log_mel - config.low) * (2 / (config.high - config.low)) - 1
         x = self.embed(torch.cat([scaled, noise[:, : config.noise_channels]], dim=1))
         x = self.embed_norm(x.transpose(1, 2)).transpose(1, 2)
@@ -148,15 +171,15 @@ class HouseVocoder(Vocoder):
             x = block(x)
         tone, air, click, hiss = self.head(self.norm(x.transpose(1, 2))).float().split(self.parts, dim=-1)
 
-        magnitude = self.prior(log_mel)
         white = noise.transpose(1, 2).reshape(len(noise), t * mel.hop)
         # Long window: tones, and noise with a gain for every band.
         long = circular_stft(white, mel.n_fft, mel.hop) / self._norm(mel.n_fft)
         tone = tone.transpose(1, 2)
-        gain = self.prior.spread(air.transpose(1, 2)).exp()
-        real = magnitude * (tone[:, : self.bins] + gain * long.real)
-        imag = magnitude * (tone[:, self.bins :] + gain * long.imag)
-        loop = circular_istft(torch.complex(real, imag), mel.n_fft, mel.hop)
+        gain = magnitude * self.prior.spread(air.transpose(1, 2)).exp()
+        complex_gain = torch.complex(tone[:, : self.bins], tone[:, self.bins :])
+        k = self.tone_bins
+        tones = torch.cat([phasor * (1 + complex_gain[:, :k]), complex_gain[:, k:]], dim=1)
+        loop = circular_istft(magnitude * tones + gain * long, mel.n_fft, mel.hop)
         # Short window: attacks, and noise with a gain for every bin. The prior is pooled over bins and drawn out in time.
         short = circular_stft(white, self.short_fft, self.short_hop) / self._norm(self.short_fft)
         pooled = F.avg_pool1d(magnitude.transpose(1, 2), self.pool, self.pool, self.pool // 2, count_include_pad=False)
@@ -164,10 +187,9 @@ class HouseVocoder(Vocoder):
         fine = self._between(pooled)
         shape = (len(log_mel), t * self.steps, -1)
         click = click.reshape(shape).transpose(1, 2)
-        gain = hiss.reshape(shape).transpose(1, 2).exp()
-        real = fine * (click[:, : self.short_bins] + gain * short.real)
-        imag = fine * (click[:, self.short_bins :] + gain * short.imag)
-        loop = loop + circular_istft(torch.complex(real, imag), self.short_fft, self.short_hop)
+        gain = fine * hiss.reshape(shape).transpose(1, 2).exp()
+        clicks = torch.complex(click[:, : self.short_bins], click[:, self.short_bins :])
+        loop = loop + circular_istft(fine * clicks + gain * short, self.short_fft, self.short_hop)
         return self.correct(loop, log_mel, config.refine)
 
     def correct(self, loop: Tensor, log_mel: Tensor, times: int) -> Tensor:
