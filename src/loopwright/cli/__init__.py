@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "directions": ("loopwright.cli.explore:directions", "Find a model's directions and what they do."),
     "variations": ("loopwright.cli.explore:variations", "Find a loop of yours in a model, and its neighbours."),
     "pack": ("loopwright.cli.pack:pack", "Gather chosen loops into one pack."),
+    "export": ("loopwright.cli.export:export", "Write a run's model as one file to share."),
     "models": ("loopwright.cli.models:models", "List the models that come with loopwright."),
     "evaluate": ("loopwright.cli.evaluate:evaluate", "Measure loops against real ones, with error bars."),
     "table": ("loopwright.cli.table:table", "The table of a paper over runs: Markdown, LaTeX or CSV."),
