@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loopwright.models.layers import Mapping, ModulatedConv, leaky, upsample
+from loopwright.models.layers import Mapping, ModulatedConv, upsample
 
 
 class StyledConv(nn.Module):
@@ -33,10 +34,14 @@ class StyledConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-        x = self.conv(x, w)
+        """Passes over memory are what a large map costs, so factors that can be joined are, and the rest is in place."""
+        x, norms = self.conv.parts(x, w)
+        assert norms is not None
+        root2 = 2**0.5  # the gain of the leaky ReLU, moved to where the tensors are small
+        x = torch.addcmul(self.bias[:, None, None] * root2, x, norms * root2)
         if noise is not None:
-            x = x + self.noise_strength[:, None, None] * noise
-        return leaky(x + self.bias[:, None, None])
+            x = x.addcmul_(self.noise_strength[:, None, None] * root2, noise)
+        return F.leaky_relu_(x, 0.2)
 
 
 class ToMel(nn.Module):
@@ -107,6 +112,8 @@ class Generator(nn.Module):
             self.to_mel.append(ToMel(after, out, w_dim))
         self.register_buffer("w_avg", torch.zeros(w_dim))
         self.n_styles = 2 * len(channels)  # two a scale: as StyleGAN2 counts them
+        if dims == 2:
+            self.to(memory_format=torch.channels_last)  # the convolutions' own layout: no reordering before and after
 
     def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (B, Z), and labels (B,) of a conditional generator, to styles (B, W)."""
