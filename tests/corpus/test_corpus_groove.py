@@ -1,0 +1,124 @@
+"""Performances cut into bars: MIDI written by mido, facts of the real data set from its documentation."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from corpus_material import write_midi
+
+from loopwright.corpus.groove import BAR_SAMPLES, ROLES, Bar, cut_bars, make_bar, read_groove, read_hits
+from loopwright.errors import InputError
+
+ROLE = {36: "kick", 38: "snare", 42: "hat_closed"}
+
+
+def cut(path: Path) -> list[Bar]:
+    hits, ticks = read_hits(path)
+    return cut_bars(hits, ticks, ROLE, style="rock", split="train", source="x")
+
+
+def test_hits_keep_their_place_and_velocity(tmp_path: Path) -> None:
+    """Tick t of 1920 is sample 50 t of 96,000: the tempo plays no part."""
+    hits = [(3, 36, 100), (485, 38, 90), (960, 36, 80), (1447, 38, 70), (1447, 42, 20)]
+    write_midi(tmp_path / "a.mid", hits)
+    (bar,) = cut(tmp_path / "a.mid")
+    assert bar.position.tolist() == [150, 24_250, 48_000, 72_350, 72_350]
+    assert [ROLES[r] for r in bar.role] == ["kick", "snare", "kick", "snare", "hat_closed"]
+    assert bar.velocity.tolist() == [100, 90, 80, 70, 20]
+
+
+def test_an_early_downbeat_stays_with_its_own_bar_at_the_end_of_the_circle(tmp_path: Path) -> None:
+    one = [(0, 36, 100), (480, 38, 90), (960, 36, 80), (1440, 38, 70)]
+    write_midi(tmp_path / "a.mid", one + [(1920 + t - 12 * (t == 0), p, v) for t, p, v in one])
+    first, second = cut(tmp_path / "a.mid")
+    assert first.position.tolist() == [0, 24_000, 48_000, 72_000]
+    assert second.position.tolist() == [24_000, 48_000, 72_000, BAR_SAMPLES - 600]
+    assert first.key == second.key  # rounded to 1/16 they are the same bar
+
+
+def test_sparse_and_unfinished_bars_are_left_out(tmp_path: Path) -> None:
+    full = [(0, 36, 100), (480, 38, 90), (960, 36, 80), (1440, 38, 70)]
+    sparse = [(1920, 36, 100), (1920 + 1440, 38, 90)]
+    unfinished = [(3840 + t, 42, 80) for t in (0, 120, 240, 360, 480)]
+    write_midi(tmp_path / "a.mid", full + sparse + unfinished)
+    assert len(cut(tmp_path / "a.mid")) == 1
+
+
+def test_pads_without_a_role_are_ignored(tmp_path: Path) -> None:
+    write_midi(tmp_path / "a.mid", [(t, 99, 100) for t in range(0, 1900, 100)])
+    assert cut(tmp_path / "a.mid") == []
+
+
+def test_only_four_four_is_used_and_styles_are_joined(mini_groove: Path) -> None:
+    bars = read_groove(mini_groove)
+    assert Counter(b.split for b in bars) == {"train": 36, "test": 24, "validation": 12}
+    assert {b.style for b in bars if b.split == "train"} == {"rock", "funk"}  # punk is rock here
+    assert all(b.source.startswith("groove/d/s/") for b in bars)
+
+
+@pytest.mark.parametrize("content", [b"", b"MThd", b"not a midi file at all", None])
+def test_a_broken_or_missing_performance_is_reported_and_the_rest_read(
+    mini_groove: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    folder = tmp_path / "mit Umläuten und Leerzeichen"
+    shutil.copytree(mini_groove, folder)
+    victim = folder / "d/s/1.mid"
+    victim.unlink()
+    if content is not None:
+        victim.write_bytes(content)
+    skipped: list[str] = []
+    bars = read_groove(folder, on_skip=skipped.append)
+    assert len(bars) == 60
+    assert len(skipped) == 1
+    assert "1.mid" in skipped[0]
+
+
+def test_a_truncated_performance_is_reported(mini_groove: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "g"
+    shutil.copytree(mini_groove, folder)
+    data = (folder / "d/s/0.mid").read_bytes()
+    (folder / "d/s/0.mid").write_bytes(data[: len(data) // 2])
+    skipped: list[str] = []
+    read_groove(folder, on_skip=skipped.append)
+    assert len(skipped) == 1
+
+
+def test_a_folder_that_is_not_groove_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no file .*pitch_map\.csv"):
+        read_groove(tmp_path)
+    (tmp_path / "pitch_map.csv").write_text("pitch,role\n36,kick\n")
+    (tmp_path / "info.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match=r"info\.csv has no column"):
+        read_groove(tmp_path)
+    (tmp_path / "pitch_map.csv").write_text("pitch,role\n36,gong\n")
+    with pytest.raises(InputError, match="unknown roles"):
+        read_groove(tmp_path)
+
+
+def test_positions_go_round_and_velocities_stay_in_range() -> None:
+    bar = make_bar([(-100, "kick", 300, 0), (96_010, "snare", -5, 0)], style="s", split="train", source="x")
+    assert bar.position.tolist() == [10, 95_900]
+    assert bar.velocity.tolist() == [1, 127]
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_the_real_data_set_gives_the_documented_bars(real_bars: list[Bar]) -> None:
+    """shared/data/README.md: 21,299 whole 4/4 bars with at least four hits (17,008 / 2,121 / 2,170), counted by another
+    program with a slightly other rule for the last bar; no performance in two splits."""
+    counts = Counter(bar.split for bar in real_bars)
+    assert counts["train"] == pytest.approx(17_008, rel=0.01)
+    assert counts["validation"] == pytest.approx(2_121, rel=0.01)
+    assert counts["test"] == pytest.approx(2_170, rel=0.01)
+    splits = defaultdict(set)
+    for bar in real_bars:
+        splits[bar.source].add(bar.split)
+    assert all(len(s) == 1 for s in splits.values())
+    # human time: hits are near the grid but seldom on it
+    position = np.concatenate([b.position for b in real_bars])
+    off = np.abs((position + 3000) % 6000 - 3000) / 48
+    assert 5 < np.median(off) < 40  # ms at 120 BPM
