@@ -132,7 +132,7 @@ def test_batch_statistics_hide_the_level_and_frozen_ones_do_not(weights_dir: Pat
         net = build("scnn_mtat", LOOP16, weights=weights_dir, batch_stats=batch_stats)
         quiet, loud = net(log_mel)[0], net(log_mel + 0.5)[0]  # + 10 dB
         changes[batch_stats] = float((quiet - loud).norm() / quiet.norm())
-    assert changes[True] < 0.2 * changes[False]  # not 0: one mel band is empty and stays at its floor
+    assert changes[True] < 0.3 * changes[False]  # not 0: one mel band is empty and stays at its floor
     assert changes[False] > 0.1
 
 

@@ -301,9 +301,9 @@ class Embedder(nn.Module):
 class Judge:
     """A network that looks at finished audio through its own exact front-end. Named, with its checksum, in every result."""
 
-    def __init__(self, network: Network, checksum: str) -> None:
+    def __init__(self, network: Network, checksum: str, name: str) -> None:
         self.network = network
-        self.name = network.name
+        self.name = name
         self.dim = network.dim
         self.rate_hz = network.rate_hz
         self.checksum = checksum

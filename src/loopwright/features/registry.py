@@ -89,6 +89,20 @@ NETWORKS: dict[str, Row] = {
         licence="not stated",
         origin="the authors of the paper (their own loops)",
     ),
+    "scnn_loop": Row(
+        module="loopwright.features.scnn_loop:ScnnLoop",
+        files=("scnn_loop_drums.safetensors",),
+        about="loop styles, ours: Short-Chunk ResNet on rendered drum loops; judge of the Inception score",
+        licence="MIT",
+        origin="loopwright train classifier (bundled)",
+    ),
+    "scnn_loop_synth": Row(
+        module="loopwright.features.scnn_loop:ScnnLoop",
+        files=("scnn_loop_synth.safetensors",),
+        about="loop styles, ours: the same on rendered synth loops",
+        licence="MIT",
+        origin="loopwright train classifier (bundled)",
+    ),
 }
 
 
@@ -175,4 +189,5 @@ def load_judge(name: str, *, weights: Path | None = None) -> Judge:
     if not network.dim:
         raise ConfigError(f"{name} has no embedding to judge with. Use one of: yamnet, vggish, musicnn.")
     random = name.startswith(RANDOM)
-    return Judge(network, f"random seed {RANDOM_SEED}" if random else sha256_of(weights_path(name, weights)))
+    checksum = f"random seed {RANDOM_SEED}" if random else sha256_of(weights_path(name, weights))
+    return Judge(network, checksum, name)

@@ -28,12 +28,27 @@ def res_layout(key: str, out: int, into: int) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def widths(width: int, layers: int) -> tuple[int, ...]:
+    """Channels before and after each layer: 7 layers of the published network, or fewer for fewer bands."""
+    return (1, width, width, *[2 * width] * (layers - 3), 4 * width)
+
+
+def short_chunk_layout(width: int, layers: int, n_classes: int) -> dict[str, tuple[int, ...]]:
+    """All keys of a Short-Chunk ResNet, without the front-end."""
+    channels = widths(width, layers)
+    shapes = bn_layout("spec_bn", 1)
+    for number in range(1, layers + 1):
+        shapes |= res_layout(f"layer{number}", channels[number], channels[number - 1])
+    return shapes | head_layout(4 * width, 4 * width, n_classes)
+
+
 class ShortChunkRes(MtatNetwork):
     """Short-Chunk ResNet, 128 wide, on dB mels (B, 1, 128, U). Taps after layers 1 to 4."""
 
     name: ClassVar[str] = "short_chunk_res"
     width: ClassVar[int] = 128
     n_classes: ClassVar[int] = 50
+    n_layers: int = 7
     taps: tuple[Tap, ...] = (
         Tap("layer1", 128, 2), Tap("layer2", 128, 4), Tap("layer3", 256, 8), Tap("layer4", 256, 16),
     )  # fmt: skip
@@ -43,24 +58,14 @@ class ShortChunkRes(MtatNetwork):
     min_samples: ClassVar[int] = 512
 
     @classmethod
-    def widths(cls) -> tuple[int, ...]:
-        """Channels before and after each of the seven layers."""
-        w = cls.width
-        return (1, w, w, 2 * w, 2 * w, 2 * w, 2 * w, 4 * w)
-
-    @classmethod
     def layout(cls) -> dict[str, tuple[int, ...]]:
-        widths = cls.widths()
-        shapes: dict[str, tuple[int, ...]] = {"mel_fb": (257, 128)} | bn_layout("spec_bn", 1)
-        for number in range(1, 8):
-            shapes |= res_layout(f"layer{number}", widths[number], widths[number - 1])
-        return shapes | head_layout(4 * cls.width, 4 * cls.width, cls.n_classes)
+        return {"mel_fb": (257, 128)} | short_chunk_layout(cls.width, 7, cls.n_classes)
 
     def prepare(self, tensors: dict[str, Tensor]) -> None:
         for key, value in tensors.items():
             if not key.startswith(("layer", "mel_fb")):
                 self.keep(key, value)
-        for number in range(1, 8):
+        for number in range(1, self.n_layers + 1):
             layer = f"layer{number}"
             parts = {
                 i: (tensors[f"{layer}.conv_{i}.weight"], tensors[f"{layer}.conv_{i}.bias"],
@@ -89,11 +94,11 @@ class ShortChunkRes(MtatNetwork):
         return self.layers(x, depth, circular=circular)
 
     def embed(self, x: Tensor, *, circular: bool) -> Tensor:
-        return self.head(self.layers(x, 7, circular=circular)[-1].amax(dim=(2, 3)))[0]
+        return self.head(self.layers(x, self.n_layers, circular=circular)[-1].amax(dim=(2, 3)))[0]
 
     def probabilities_of_waveform(self, waveform: Tensor) -> Tensor:
         x = self.compress(self.frontend(waveform))
-        return self.head(self.layers(x, 7, circular=False)[-1].amax(dim=(2, 3)))[1]
+        return self.head(self.layers(x, self.n_layers, circular=False)[-1].amax(dim=(2, 3)))[1]
 
     @property
     def classes(self) -> tuple[str, ...]:

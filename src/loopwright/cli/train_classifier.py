@@ -1,0 +1,51 @@
+"""`loopwright train classifier`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-o", "--run", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of this run.")
+@click.option("--label", default="style", show_default=True, help="Column of the manifest to predict.")
+@click.option("--width", type=click.IntRange(min=1), help="Channels of the first layers: 16 if left out, 64 in the paper.")
+@click.option("--steps", type=click.IntRange(min=1), help="Steps to train for.")
+@click.option("--batch", type=click.IntRange(min=2), help="Loops a step.")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="Highest learning rate.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the run.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change any other setting; repeatable.")
+@click.option("--every", type=click.IntRange(min=1), default=100, show_default=True, help="Steps between checkpoints.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after this long.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads to use.")
+def classifier(
+    data: Path,
+    run: Path,
+    label: str,
+    width: int | None,
+    steps: int | None,
+    batch: int | None,
+    lr: float | None,
+    seed: int | None,
+    overrides: tuple[str, ...],
+    every: int,
+    minutes: float | None,
+    threads: int | None,
+) -> None:
+    """Train a network that tells loop styles apart, on prepared DATA. Interrupted, the same command continues.
+
+    Example: loopwright train classifier prepared/drums16 -o runs/styles --label style
+    """
+    from loopwright.cli.train_gan import parse_overrides
+    from loopwright.pipeline.train_classifier import make_config, train_classifier
+
+    given = {"width": width, "steps": steps, "batch": batch, "lr": lr, "seed": seed}
+    values = parse_overrides(overrides) | {key: value for key, value in given.items() if value is not None}
+
+    def report(step: int, of: int, loss: float, right: float) -> None:
+        click.echo(f"step {step}/{of}  loss {loss:.3f}  held-out {100 * right:.1f} %", err=True)
+
+    config = make_config(values)
+    click.echo(train_classifier(data, run, config, label=label, every=every, minutes=minutes, threads=threads, report=report))
