@@ -9,6 +9,7 @@ from pathlib import Path
 from loopwright.config import MelConfig
 from loopwright.errors import ConfigError
 from loopwright.features.base import Embedder, FeatureNetwork, Halves, Judge, Network
+from loopwright.features.melview import MelView
 from loopwright.features.weights import find_weights, read_weights
 from loopwright.files import sha256_of
 
@@ -149,11 +150,11 @@ def build(
     batch_stats: bool = False,
     halves: Halves = "none",
     depth: int | None = None,
-) -> FeatureNetwork:
+) -> FeatureNetwork | MelView:
     """A frozen feature network for log-mels of `mel`.
 
     Args:
-        name: a name of `NETWORKS`, or 'random:' and a name.
+        name: a name of `NETWORKS`, or 'random:' and a name; or 'mel', the log-mel itself (see `melview`).
         mel: the representation of the log-mels it will be given.
         weights: a folder or file to look in first; then LOOPWRIGHT_WEIGHTS, the user cache, the bundled files.
         circular: time wraps in every layer, so that the seam of a loop is judged like any other place.
@@ -165,6 +166,8 @@ def build(
     Raises ConfigError for an unknown name, WeightsError for a missing or wrong file, MelMismatchError for settings
     without a bridge.
     """
+    if name == MelView.name:
+        return MelView(mel)
     network = load_network(name, weights=weights, batch_stats=batch_stats, head=False)
     if not network.taps:
         raise ConfigError(f"{name} has no feature maps for a discriminator; it is for judging only.")
