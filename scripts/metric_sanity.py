@@ -25,7 +25,7 @@ from loopwright.audio.stretch import stretch_circle
 from loopwright.features import load_judge
 from loopwright.metrics.loops import wrap_jump
 from loopwright.pipeline.embedding_cache import EmbeddingCache
-from loopwright.pipeline.evaluate import Measured, Settings, _measure
+from loopwright.pipeline.evaluate import Library, Measured, Settings, _library, _measure
 from loopwright.pipeline.sides import Loop, Read, Side
 
 RATE = 48_000
@@ -123,7 +123,7 @@ HIGHER_IS_WORSE = {
 }  # fmt: skip
 
 
-def numbers(reference: Measured, fake: Measured, library: Measured, held: np.ndarray, *, slow: bool) -> dict[str, float]:
+def numbers(reference: Measured, fake: Measured, library: Library, held: np.ndarray, *, slow: bool) -> dict[str, float]:
     """Every metric of one set against the reference."""
     out: dict[str, float] = {}
     for judge in reference.embeddings:
@@ -166,17 +166,17 @@ def main() -> None:
     cache = EmbeddingCache(args.cache)
     settings = Settings(judges=tuple(j.name for j in judges))
 
-    def measure(name: str, rows: list[dict[str, str]], spoil: Spoil | None = None, judged: bool = True) -> Measured:
+    def measure(name: str, rows: list[dict[str, str]], spoil: Spoil | None = None) -> Measured:
         side = Bars(args.corpus, rows, spoil, args.seed)
         print(f"{name}: {len(rows)} bars", flush=True)
-        return _measure(side, np.arange(len(rows)), judges if judged else [], settings, cache, lambda done, total: None)
+        return _measure(side, np.arange(len(rows)), judges, settings, cache, lambda done, total: None)
 
     n = args.n
     reference = measure("reference", some("test", n))
     pool_rows = some("validation", args.pool)
     pool = measure("innocent pool", pool_rows)
     train_rows = some("train", 1500)
-    library = measure("training library", train_rows, judged=False)
+    library = _library(Bars(args.corpus, train_rows, None, args.seed), np.arange(len(train_rows)), lambda done, total: None)
     held = metrics.nearest(library.patterns, reference.patterns).similarity
     innocent = [
         numbers(reference, pool.take(np.sort(rng.choice(len(pool), n, replace=False))), library, held, slow=i < args.draws)

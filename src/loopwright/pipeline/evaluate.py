@@ -31,7 +31,7 @@ from loopwright.files import write_json, write_text
 from loopwright.metrics.loops import LoopFeatures
 from loopwright.pipeline.embedding_cache import EmbeddingCache, content_hash
 from loopwright.pipeline.report import draw, to_markdown
-from loopwright.pipeline.sides import ModelSide, Side, VocodedSide, open_side
+from loopwright.pipeline.sides import ModelSide, PreparedSide, Side, VocodedSide, open_side
 
 Progress = Callable[[str, int, int], None]
 Ints = npt.NDArray[np.int64]
@@ -206,7 +206,7 @@ def evaluate(
         "reference_loops": metrics.summarise(measured["reference"].loops),
     }
     if "novelty" in settings.metrics:
-        result["novelty"] = _novelty(Path(out), real_side, fake_side, measured, training, settings, cache_file, report)
+        result["novelty"] = _novelty(Path(out), real_side, fake_side, measured, training, settings, report)
     if cache_file.note:
         warnings.append(cache_file.note)
     result["warnings"] = warnings
@@ -535,7 +535,6 @@ def _novelty(
     measured: dict[str, Measured],
     training: Path | None,
     settings: Settings,
-    cache: EmbeddingCache,
     report: Progress,
 ) -> dict[str, Any]:
     """Nearest training bar of every generated one, and of held-out real ones to compare with."""
@@ -545,11 +544,11 @@ def _novelty(
     if training is not None:
         side: Side = open_side(training, count=None, seed=settings.seed)
         rows = np.array([i for i, loop in enumerate(side.loops) if loop.split in ("train", "")], dtype=np.int64)
-        library = _measure(side, rows, [], settings, cache, lambda done, total: report("training set", done, total))
-        of = f"{side.label}, {len(library)} training loops"
+        library = _library(side, rows, functools.partial(report, "training set"))
+        of = f"{side.label}, {len(library.names)} training loops"
     else:
         side, library = real_side, _join(reference, measured["held-out real"])
-        of = f"{side.label}, {len(library)} real loops, for each real one those of other sources"
+        of = f"{side.label}, {len(library.names)} real loops, for each real one those of other sources"
     numbers = {name: i for i, name in enumerate(dict.fromkeys(library.groups + reference.groups))}
     library_groups = np.array([numbers[library.groups[i]] for i in library.owner])
     held_groups = np.array([numbers[reference.groups[i]] for i in reference.owner])
@@ -579,32 +578,78 @@ def _best(similarity: Float32, owner: Ints) -> Float32:
     return out
 
 
-def _join(a: Measured, b: Measured) -> Measured:
-    return Measured(
+@dataclass(frozen=True)
+class Library:
+    """Loops to be compared with: `patterns` and `owner` have one row a bar, the rest one a loop."""
+
+    names: list[str]
+    groups: list[str]
+    rows: Ints
+    patterns: Float32
+    owner: Ints
+
+
+def _library(side: Side, rows: Ints, report: Callable[[int, int], None]) -> Library:
+    """Patterns of many loops, and nothing else of them."""
+    names: list[str] = []
+    groups: list[str] = []
+    kept: list[int] = []
+    patterns: list[Float32] = []
+    owner: list[int] = []
+    log_mel = LogMel(LOOP16)
+    ready = isinstance(side, PreparedSide) and side.data.mel == LOOP16  # analysed already
+    for start in range(0, len(rows), _CHUNK):
+        report(start, len(rows))
+        part = rows[start : start + _CHUNK]
+        if ready:
+            assert isinstance(side, PreparedSide)
+            pictures: list[Float32 | None] = list(side.data.log_mel(part))
+        else:
+            pictures = []
+            for row in part:
+                try:
+                    read = side.read(int(row), RATE_HZ)
+                except LoopwrightError:
+                    pictures.append(None)
+                    continue
+                grid = resample_circle(read.samples, read.bars * LOOP16.bar_samples)
+                with torch.no_grad():
+                    pictures.append(log_mel(torch.from_numpy(grid)[None])[0].numpy())
+        for row, picture in zip(part, pictures, strict=True):
+            if picture is None:
+                continue
+            loop = side.loops[int(row)]
+            for bar in np.split(_pooled(picture), picture.shape[1] // LOOP16.bar_frames, axis=1):
+                patterns.append(bar)
+                owner.append(len(names))
+            names.append(loop.name)
+            groups.append(loop.source or loop.name)
+            kept.append(int(row))
+    report(len(rows), len(rows))
+    if not names:
+        raise InputError(f"{side.label} has no training loops that can be read. Pass another --training.")
+    return Library(names, groups, np.asarray(kept), np.stack(patterns), np.asarray(owner, dtype=np.int64))
+
+
+def _join(a: Measured, b: Measured) -> Library:
+    return Library(
         a.names + b.names,
         a.groups + b.groups,
         np.concatenate([a.rows, b.rows]),
-        {},
-        {},
-        LoopFeatures.join([a.loops, b.loops]),
         np.concatenate([a.patterns, b.patterns]),
         np.concatenate([a.owner, b.owner + len(a)]),
-        np.concatenate([a.rms_db, b.rms_db]),
-        a.hashes + b.hashes,
-        a.bars + b.bars,
-        a.facts + b.facts,
     )
 
 
 def _neighbour_sheet(
-    out: Path, side: Side, fake_side: Side, library: Measured, fake: Measured, found: metrics.Nearest, count: int = 8
+    out: Path, side: Side, fake_side: Side, library: Library, fake: Measured, found: metrics.Nearest, count: int = 8
 ) -> None:
     """The generated bars closest to training, each beside its neighbour turned to fit."""
     pictures: list[Float32] = []
     titles: list[str] = []
     log_mel = LogMel(LOOP16)
 
-    def picture(of: Side, m: Measured, bar: int) -> Float32:
+    def picture(of: Side, m: Measured | Library, bar: int) -> Float32:
         row = int(m.owner[bar])
         read = of.read(int(m.rows[row]), RATE_HZ)
         grid = resample_circle(read.samples, read.bars * LOOP16.bar_samples)
