@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -379,6 +379,12 @@ class PreparedWriter:
         self._close()
         self._journal.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def finish(self, extra: dict[str, Any] | None = None, *, split_of: Callable[[Record], str] | None = None) -> PreparedData:
         """Write the last shard, the manifest, and last stats.json, which makes the folder whole.
 
@@ -388,6 +394,12 @@ class PreparedWriter:
 
         Raises InputError if there are no rows or the disk is full.
         """
+        try:
+            return self._finish(extra, split_of)
+        finally:
+            self.close()
+
+    def _finish(self, extra: dict[str, Any] | None, split_of: Callable[[Record], str] | None) -> PreparedData:
         if self._pending:
             self.commit()
         if self.rows == 0:
