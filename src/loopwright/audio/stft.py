@@ -58,8 +58,10 @@ def circular_istft(spectrum: Tensor, n_fft: int, hop: int, window: Tensor | None
 
     The window envelope is the exact periodic one, so analysis followed by synthesis is the identity.
     """
-    n = spectrum.shape[-1] * hop
+    t = spectrum.shape[-1]
     frames = torch.fft.irfft(spectrum.transpose(-1, -2), n_fft, dim=-1)
     window = (hann(n_fft) if window is None else window).to(frames)
-    envelope = overlap_add((window**2).expand(n // hop, n_fft), hop, n)
-    return overlap_add(frames * window, hop, n) / envelope.clamp_min(1e-8)
+    # On a circle the envelope repeats every hop, so one hop of it is enough: what one frame adds to a single hop-long loop.
+    envelope = overlap_add((window**2)[None], hop, hop).clamp_min(1e-8)
+    loop = overlap_add(frames * window, hop, t * hop)
+    return (loop.unflatten(-1, (t, hop)) / envelope).flatten(-2)

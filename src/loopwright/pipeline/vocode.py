@@ -8,6 +8,7 @@ Shapes: n loops, N samples, F bins, T frames.
 from __future__ import annotations
 
 import functools
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -27,7 +28,7 @@ from loopwright.audio.stft import circular_stft
 from loopwright.data import PreparedData
 from loopwright.errors import InputError, WeightsError
 from loopwright.features import Judge, load_judge
-from loopwright.files import write_json, write_text
+from loopwright.files import load_tensors, save_tensors, sha256_of, write_json, write_text
 from loopwright.metrics import bootstrap, fad, kad
 from loopwright.metrics.loops import wrap_jump
 from loopwright.vocoder import Vocoder, load
@@ -122,6 +123,8 @@ def compare_vocoders(
 ) -> dict[str, Any]:
     """Resynthesise `n` bars of a prepared folder with each vocoder; write comparison.json, .md, sheet.png and WAVs to `out`.
 
+    Killed at any moment, the same call takes up what was done.
+
     Args:
         data: prepared folder with audio.
         out: folder for the results.
@@ -135,6 +138,7 @@ def compare_vocoders(
 
     Returns the contents of comparison.json. Raises InputError, MelMismatchError, WeightsError.
     """
+    out = Path(out)
     if threads is not None:
         torch.set_num_threads(threads)
     prepared = PreparedData.open(data)
@@ -157,9 +161,10 @@ def compare_vocoders(
     _write_wavs(out, "real", real[:4], prepared.mel.rate_hz)
     for name, model in models.items():
         label = Path(name).stem if Path(name).suffix else name
-        fake, seconds = _resynthesise(model, log_mel, functools.partial(report, label))
+        key = sha256_of(Path(name))[:16] if Path(name).is_file() else name
+        fake, seconds = _resynthesise(model, log_mel, rows, out / "work" / key, functools.partial(report, label))
         table[label] = _measure(real, fake, log_mel, analyse, sources, real_embedded, networks, seed)
-        table[label] |= {"wrap": _wrap(fake), "cpu_s_per_loop": seconds / len(rows), "peak": float(fake.abs().max())}
+        table[label] |= {"wrap": _wrap(fake), "cpu_s_per_loop": seconds, "peak": float(fake.abs().max())}
         sheet[label] = analyse(fake[:4])
         _write_wavs(out, label, fake[:4], prepared.mel.rate_hz)
     titles = [f"{label} {i}" for label, mels in sheet.items() for i in range(len(mels))]
@@ -176,6 +181,7 @@ def compare_vocoders(
     }
     write_json(out / "comparison.json", result)
     write_text(out / "comparison.md", as_markdown(result))
+    shutil.rmtree(out / "work")
     return result
 
 
@@ -183,15 +189,26 @@ def _quiet(what: str, done: int, total: int) -> None:
     """No progress wanted."""
 
 
-def _resynthesise(model: Vocoder, log_mel: Tensor, report: Callable[[int, int], None]) -> tuple[Tensor, float]:
-    """Loops one by one, as a user gets them, and the process CPU time they took."""
-    loops = []
-    start = time.process_time()
-    with torch.no_grad():
-        for i, one in enumerate(torch.split(log_mel, 1)):
-            loops.append(model(one))
-            report(i + 1, len(log_mel))
-    return torch.cat(loops), time.process_time() - start
+def _resynthesise(
+    model: Vocoder, log_mel: Tensor, rows: npt.NDArray[np.int64], work: Path, report: Callable[[int, int], None]
+) -> tuple[Tensor, float]:
+    """Loops one by one, as a user gets them, and the process CPU time of one. What is done already is taken from `work`."""
+    loops, seconds = [], []
+    for i, (row, one) in enumerate(zip(rows.tolist(), torch.split(log_mel, 1), strict=True)):
+        kept = work / f"{row}.safetensors"
+        if kept.exists():
+            tensors, header = load_tensors(kept)
+            loop, took = tensors["loop"], float(header["seconds"])
+        else:
+            start = time.process_time()
+            with torch.no_grad():
+                loop = model(one)
+            took = time.process_time() - start
+            save_tensors(kept, {"loop": loop}, {"seconds": took})
+        loops.append(loop)
+        seconds.append(took)
+        report(i + 1, len(log_mel))
+    return torch.cat(loops), float(np.median(seconds))
 
 
 def _embed(loops: Tensor, rate_hz: int, judges: Sequence[Judge]) -> dict[str, Float32]:

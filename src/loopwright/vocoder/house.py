@@ -18,6 +18,8 @@ Shapes: B batch, M mel bands, F bins, T frames, S short frames per frame, D widt
 
 from __future__ import annotations
 
+import math
+
 import torch
 from pydantic import BaseModel, Field, PositiveInt
 from torch import Tensor, nn
@@ -29,6 +31,8 @@ from loopwright.config import MelConfig
 from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.noise import content_noise
 from loopwright.vocoder.pghi import phase_from_magnitude
+
+LN10 = math.log(10)
 
 
 class HouseConfig(BaseModel, frozen=True, extra="forbid"):
@@ -81,7 +85,7 @@ class ConvNeXtBlock(nn.Module):
 class MelPrior(nn.Module):
     """Smooth magnitudes with nearly the given mel, in a few matrix products, and the smooth spread of band values to bins.
 
-    Shape: log-mel (B, M, T) -> magnitude (B, F, T).
+    Shape: log-mel (..., M, T) -> magnitude (..., T, F), frames first: the order in memory that every later step wants.
     """
 
     bank: Tensor
@@ -92,20 +96,24 @@ class MelPrior(nn.Module):
         super().__init__()
         self.iterations = iterations
         bank = mel_filterbank(mel)
-        self.register_buffer("bank", bank, persistent=False)
-        # Row k says how bin k is divided among the bands: it sums to 1 (0 where no band hears).
-        self.register_buffer("share", (bank / bank.sum(0).clamp_min(1e-9)).T.contiguous(), persistent=False)
-        self.register_buffer("level", 1 / bank.sum(1, keepdim=True), persistent=False)
+        self.register_buffer("bank", bank.T.contiguous(), persistent=False)
+        # Column k says how bin k is divided among the bands: it sums to 1 (0 where no band hears).
+        self.register_buffer("share", bank / bank.sum(0).clamp_min(1e-9), persistent=False)
+        self.register_buffer("level", 1 / bank.sum(1), persistent=False)
+
+    def bands(self, magnitude: Tensor) -> Tensor:
+        """The mel of magnitudes, frames first: (..., T, F) -> (..., T, M)."""
+        return magnitude @ self.bank
 
     def spread(self, bands: Tensor) -> Tensor:
-        """Values of bands (..., M, T) interpolated to bins (..., F, T)."""
-        return self.share @ bands
+        """Values of bands interpolated to bins, frames first: (..., T, M) -> (..., T, F)."""
+        return bands @ self.share
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        target = 10.0**log_mel
+        target = (log_mel.transpose(-1, -2) * LN10).exp()
         magnitude = self.spread(target * self.level)
         for _ in range(self.iterations):
-            magnitude = magnitude * self.spread(target / (self.bank @ magnitude).clamp_min(1e-8)).clamp(0.1, 10.0)
+            magnitude = magnitude * self.spread(target / self.bands(magnitude).clamp_min(1e-8)).clamp_(0.1, 10.0)
         return magnitude
 
 
@@ -141,7 +149,7 @@ class HouseVocoder(Vocoder):
         """Untrained: tones from the gradient phase, above them noise on the long window, a little on the short one."""
         mel = self.mel
         self.head.weight.mul_(0.1)
-        centre_hz = (self.prior.bank @ torch.linspace(0, mel.rate_hz / 2, self.bins)) / self.prior.bank.sum(1)
+        centre_hz = self.prior.bands(torch.linspace(0, mel.rate_hz / 2, self.bins)) * self.prior.level
         short_hz = torch.linspace(0, mel.rate_hz / 2, self.short_bins).repeat(self.steps)
         air = torch.where(centre_hz < self.config.tone_hz, -3.0, 0.0)
         hiss = torch.where(short_hz < self.config.tone_hz, -4.0, -2.0)
@@ -149,20 +157,19 @@ class HouseVocoder(Vocoder):
         self.head.bias.copy_(torch.cat([none[0], air, none[1], hiss]))
 
     def start(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
-        """What is known without the network: smooth magnitudes (B, F, T), and unit phasors of the low bins (B, K, T)."""
+        """What is known without the network: smooth magnitudes (B, T, F), and phases of the low bins (B, T, K)."""
         with torch.no_grad():
             magnitude = self.prior(log_mel.float())
-            low = magnitude[:, : self.tone_bins]
-            phase = phase_from_magnitude(low.cpu().numpy(), self.mel.n_fft, self.mel.hop)
-            angle = torch.from_numpy(phase).to(magnitude)
-            return magnitude, torch.complex(angle.cos(), angle.sin())
+            low = magnitude[..., : self.tone_bins].transpose(1, 2).cpu().numpy()
+            phase = phase_from_magnitude(low, self.mel.n_fft, self.mel.hop)
+            return magnitude, torch.from_numpy(phase).to(magnitude).transpose(1, 2).contiguous()
 
     def shape_noise(self, log_mel: Tensor, noise: Tensor) -> Tensor:
         """The network: loops from log-mels (B, M, T) and white noise (R*B, hop, T) -> (R*B, T*hop), R loops a mel."""
         mel, config = self.mel, self.config
         t = log_mel.shape[-1]
         repeats = len(noise) // len(log_mel)
-        magnitude, phasor = (x.repeat(repeats, 1, 1) for x in self.start(log_mel))
+        magnitude, phase = (x.repeat(repeats, 1, 1) for x in self.start(log_mel))
         log_mel = log_mel.repeat(repeats, 1, 1)
         scaled = (log_mel - config.low) * (2 / (config.high - config.low)) - 1
         x = self.embed(torch.cat([scaled, noise[:, : config.noise_channels]], dim=1))
@@ -172,43 +179,45 @@ class HouseVocoder(Vocoder):
         tone, air, click, hiss = self.head(self.norm(x.transpose(1, 2))).float().split(self.parts, dim=-1)
 
         white = noise.transpose(1, 2).reshape(len(noise), t * mel.hop)
-        # Long window: tones, and noise with a gain for every band.
-        long = circular_stft(white, mel.n_fft, mel.hop) / self._norm(mel.n_fft)
-        tone = tone.transpose(1, 2)
-        gain = magnitude * self.prior.spread(air.transpose(1, 2)).exp()
-        complex_gain = torch.complex(tone[:, : self.bins], tone[:, self.bins :])
+        # Long window: tones, and noise with a gain for every band. Complex numbers by their parts: half the work on a CPU.
+        long = circular_stft(white, mel.n_fft, mel.hop).transpose(1, 2)
+        gain = self.prior.spread(air).exp() / self._norm(mel.n_fft)
         k = self.tone_bins
-        tones = torch.cat([phasor * (1 + complex_gain[:, :k]), complex_gain[:, k:]], dim=1)
-        loop = circular_istft(magnitude * tones + gain * long, mel.n_fft, mel.hop)
+        cos, sin, real, imag = phase.cos(), phase.sin(), tone[..., : self.bins], tone[..., self.bins :]
+        low_real, low_imag = 1 + real[..., :k], imag[..., :k]
+        real = torch.cat([cos * low_real - sin * low_imag, real[..., k:]], dim=-1)
+        imag = torch.cat([sin * low_real + cos * low_imag, imag[..., k:]], dim=-1)
+        real, imag = magnitude * (real + gain * long.real), magnitude * (imag + gain * long.imag)
+        loop = circular_istft(torch.complex(real, imag).transpose(1, 2), mel.n_fft, mel.hop)
         # Short window: attacks, and noise with a gain for every bin. The prior is pooled over bins and drawn out in time.
-        short = circular_stft(white, self.short_fft, self.short_hop) / self._norm(self.short_fft)
-        pooled = F.avg_pool1d(magnitude.transpose(1, 2), self.pool, self.pool, self.pool // 2, count_include_pad=False)
-        pooled = pooled[..., : self.short_bins].transpose(1, 2) * self.pool**-0.5
-        fine = self._between(pooled)
-        shape = (len(log_mel), t * self.steps, -1)
-        click = click.reshape(shape).transpose(1, 2)
-        gain = fine * hiss.reshape(shape).transpose(1, 2).exp()
-        clicks = torch.complex(click[:, : self.short_bins], click[:, self.short_bins :])
-        loop = loop + circular_istft(fine * clicks + gain * short, self.short_fft, self.short_hop)
+        short = circular_stft(white, self.short_fft, self.short_hop).transpose(1, 2)
+        pooled = F.avg_pool1d(magnitude, self.pool, self.pool, self.pool // 2, count_include_pad=False)
+        fine = self._between(pooled[..., : self.short_bins] * self.pool**-0.5)
+        gain = hiss.reshape(fine.shape).exp() / self._norm(self.short_fft)
+        click = click.reshape(*fine.shape[:2], 2 * self.short_bins)
+        real = fine * (click[..., : self.short_bins] + gain * short.real)
+        imag = fine * (click[..., self.short_bins :] + gain * short.imag)
+        loop = loop + circular_istft(torch.complex(real, imag).transpose(1, 2), self.short_fft, self.short_hop)
         return self.correct(loop, log_mel, config.refine)
 
     def correct(self, loop: Tensor, log_mel: Tensor, times: int) -> Tensor:
         """Bring the mel of a loop nearer to the wanted one by smooth gains on its STFT. (B, N) -> (B, N)."""
         mel = self.mel
+        wanted = log_mel.transpose(1, 2)
         for _ in range(times):
-            spectrum = circular_stft(loop, mel.n_fft, mel.hop)
-            # Not abs(): its gradient at exactly zero is fine, but its backward is slow on a CPU.
-            magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-14).sqrt()
-            have = (self.prior.bank @ magnitude).clamp_min(mel.log_floor).log10()
-            gain = 10.0 ** self.prior.spread((log_mel - have).clamp(-1.5, 1.5))
-            loop = circular_istft(spectrum * gain, mel.n_fft, mel.hop)
+            spectrum = circular_stft(loop, mel.n_fft, mel.hop).transpose(1, 2)
+            real, imag = spectrum.real, spectrum.imag
+            # Not abs(): its backward is slow on a CPU.
+            magnitude = (real.square() + imag.square() + 1e-14).sqrt()
+            have = self.prior.bands(magnitude).clamp_min(mel.log_floor).log10()
+            gain = self.prior.spread((wanted - have).clamp(-1.5, 1.5) * LN10).exp()
+            loop = circular_istft(torch.complex(real * gain, imag * gain).transpose(1, 2), mel.n_fft, mel.hop)
         return loop
 
     def _between(self, x: Tensor) -> Tensor:
-        """Draw frames out to short frames, linearly, round the circle. (B, F, T) -> (B, F, T*S)."""
-        following = x.roll(-1, dims=-1)
-        parts = [torch.lerp(x, following, i / self.steps) for i in range(self.steps)]
-        return torch.stack(parts, dim=-1).flatten(-2)
+        """Draw frames out to short frames, linearly, round the circle. (B, T, F) -> (B, T*S, F)."""
+        following = x.roll(-1, dims=1)
+        return torch.stack([torch.lerp(x, following, i / self.steps) for i in range(self.steps)], dim=2).flatten(1, 2)
 
     @staticmethod
     def _norm(n_fft: int) -> float:

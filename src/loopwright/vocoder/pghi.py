@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 HANN_GAMMA = 0.25645  # the Gaussian nearest to a Hann window of length L: exp(-pi t^2 / (gamma L^2)); table 1 of the paper
-QUIET = np.log(1e-6)  # bins this far below the loudest take no part: their phase cannot be heard
+QUIET = np.log(1e-5)  # bins this far below the loudest take no part: their phase cannot be heard
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -47,16 +47,17 @@ def integrate(weight: Float, step_time: Float, step_bin: Float) -> Float:
 
     Edges weigh the sum of their ends' `weight` (log-magnitude); bins below QUIET under the loudest of the loop keep 0.
     """
-    n_batch, n_bins, n_frames = weight.shape
-    ids = np.arange(weight.size).reshape(weight.shape)
-    u = np.concatenate([ids.ravel(), ids[:, :-1].ravel()])
-    v = np.concatenate([np.roll(ids, -1, -1).ravel(), ids[:, 1:].ravel()])
-    step = np.concatenate([step_time.ravel(), step_bin.ravel()])
-    loud = (weight > weight.max(axis=(1, 2), keepdims=True) + QUIET).ravel()
-    flat = weight.ravel()
-    kept = np.flatnonzero(loud[u] & loud[v])
-    kept = kept[np.argsort(flat[u[kept]] + flat[v[kept]], kind="stable")]
-    return _spanning_phase(u[kept], v[kept], step[kept], flat).reshape(n_batch, n_bins, n_frames)
+    loud = weight > weight.max(axis=(1, 2), keepdims=True) + QUIET
+    ids = np.cumsum(loud).reshape(weight.shape) - 1  # loud bins are numbered, the others take no part
+    ahead, above = np.roll(loud, -1, -1) & loud, loud[:, 1:] & loud[:, :-1]
+    u = np.concatenate([ids[ahead], ids[:, :-1][above]])
+    v = np.concatenate([np.roll(ids, -1, -1)[ahead], ids[:, 1:][above]])
+    step = np.concatenate([step_time[ahead], step_bin[above]])
+    flat = weight[loud]
+    order = np.argsort(flat[u] + flat[v], kind="stable")
+    phase = np.zeros(weight.shape)
+    phase[loud] = _spanning_phase(u[order], v[order], step[order], flat)
+    return phase
 
 
 def _spanning_phase(u: Int, v: Int, step: Float, weight: Float) -> Float:
