@@ -41,7 +41,7 @@ def bars(count: int) -> list[Float32]:
 
 def ogg(x: Float32) -> Float32:
     buffer = io.BytesIO()
-    soundfile.write(buffer, x, LOOP16.rate_hz, format="OGG")
+    soundfile.write(buffer, x, LOOP16.rate_hz, format="OGG", compression_level=0.2)
     buffer.seek(0)
     return soundfile.read(buffer, dtype="float32")[0][:N]
 
