@@ -27,7 +27,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("loopwright.cli.models:models", "List the models that come with loopwright."),
     "evaluate": ("loopwright.cli.evaluate:evaluate", "Measure loops against real ones, with error bars."),
     "table": ("loopwright.cli.table:table", "The table of a paper over runs: Markdown, LaTeX or CSV."),
+    "features": ("loopwright.cli.features:features", "List, fetch, verify and compare feature networks."),
     "vocode": ("loopwright.cli.vocode:vocode", "Resynthesise real bars with vocoders, and compare."),
+    "studio": ("loopwright.cli.studio:studio", "Open a page to listen, vary, blend and take loops away."),
 }
 
 
