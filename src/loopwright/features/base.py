@@ -57,7 +57,7 @@ class Network(nn.Module):
     power: ClassVar[bool] = False  # is that mel made of power (else of magnitude)
     bar_frames: ClassVar[int]  # frames of its input per bar of 2 s, through the bridge
     rate_hz: ClassVar[int] = 16_000
-    dim: ClassVar[int] = 0  # size of its embedding
+    dim: int = 0  # size of its embedding
     min_samples: ClassVar[int] = 0  # shortest waveform it can judge
 
     def __init__(

@@ -1,9 +1,9 @@
 """`mel`: the log-mel itself as a feature pyramid, so that a discriminator also sees what pre-trained networks cannot.
 
-Networks of speech and tagging hear 64 to 128 bands up to 7.5 or 8 kHz. Of a full-band log-mel of 128 bands to 21 kHz they leave a
-third unseen, and the bridge's mel-to-mel map has a null space in the rest. A generator judged by them alone may draw anything
-there, and ours did: bright lines above 7.5 kHz after 4,000 images. This pyramid has no weights: it folds 4x4 and 8x8 cells of the
-log-mel into channels (lossless), which are then mixed and judged like any other features.
+Networks of speech and tagging hear 64 to 128 bands up to 7.5 or 8 kHz. Of a full-band log-mel of 128 bands to 21 kHz they
+leave a third unseen, and the bridge's mel-to-mel map has a null space in the rest. A generator judged by them alone may draw
+anything there, and ours did: bright lines above 7.5 kHz after 4,000 images. This pyramid has no weights: it folds 4x4 and
+8x8 cells of the log-mel into channels (lossless), which are then mixed and judged like any other features.
 
 Shapes: B batch, M mel bands, T frames.
 """

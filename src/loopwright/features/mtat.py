@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -52,6 +53,18 @@ class MtatNetwork(Network):
     power: ClassVar[bool] = True
     bar_frames: ClassVar[int] = 128  # 15.6 ms instead of 16: exactly two of our frames, and whole cells at every stride
     min_samples: ClassVar[int] = 512
+
+    @classmethod
+    def adapt(cls, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Our names for those of the published `.pth` files: counters and the standard window are left out."""
+        out = {}
+        for key, value in tensors.items():
+            if key.endswith("num_batches_tracked") or key.endswith(".window"):
+                continue
+            if key.endswith("mel_scale.fb"):
+                key = "mel_fb"
+            out[key.replace("spec.bn.", "spec_bn.", 1) if key.startswith("spec.bn.") else key] = value
+        return out
 
     @classmethod
     def random_tensors(cls, seed: int, *, head: bool = True) -> dict[str, Tensor]:

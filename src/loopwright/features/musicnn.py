@@ -25,7 +25,7 @@ class Musicnn(MtatNetwork):
     name: ClassVar[str] = "musicnn"
     mel_map: ClassVar[str] = "htk96"
     n_bands: ClassVar[int] = 96
-    dim: ClassVar[int] = 200
+    dim: int = 200
 
     @classmethod
     def layout(cls) -> dict[str, tuple[int, ...]]:

@@ -25,10 +25,12 @@ class Row:
     files: tuple[str, ...]  # names its weight file may have, best first
     about: str
     licence: str
+    origin: str  # who published it
     sha256: str = ""  # of the first file, where one is known
     size: int = 0  # bytes of the first file
-    url: str = ""  # the publisher's address, where there is one
-    origin: str = ""  # who published it, for people
+    url: str = ""  # the publisher's address of the original file, where there is one
+    url_sha256: str = ""  # of what lies at that address, where it is known
+    bundled: bool = False  # made here and shipped
 
 
 NETWORKS: dict[str, Row] = {
@@ -40,13 +42,16 @@ NETWORKS: dict[str, Row] = {
         sha256="c80a8b22e8eea34baf4c0887ab37619e97c393965dc2d7511f81a6b5bb11a6c6",
         size=14_923_716,
         origin="The TensorFlow Authors, google/yamnet/1",
+        url="https://storage.googleapis.com/audioset/yamnet.h5",
+        url_sha256="13c3308955bbfaef262f175ac9c40e47b134573a93984f009220dd7cc12a1744",
     ),
     "vggish": Row(
         module="loopwright.features.vggish:Vggish",
-        files=("vggish.safetensors", "vggish-10086976.pth"),
+        files=("vggish.safetensors",),
         about="general: the paper's network; AudioSet/YouTube, 128-d embedding",
         licence="Apache-2.0",
         url="https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
+        url_sha256="10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b",
         origin="The TensorFlow Authors; PyTorch conversion by harritaylor/torchvggish",
     ),
     "scnn_mtat": Row(
@@ -57,6 +62,9 @@ NETWORKS: dict[str, Row] = {
         sha256="417381cce3d37901766dea627a1b9c29fa85937bce0727a2917772a86ac1e0e5",
         size=3_869_664,
         origin="7x11x13/sota-music-tagging-models, after Won et al.",
+        url="https://github.com/7x11x13/sota-music-tagging-models/raw/8907dd96f448c7351eb1127cbb2299bcb54b5c73/"
+        "models/mtat/short_multi_32/best_model_4_stems.pth",
+        url_sha256="20c4200cb482f53b4ebaa41f89cfc39ddff9afa95040fa1a074598c8ee882282",
     ),
     "mtat_fcn": Row(
         module="loopwright.features.mtat_fcn:MtatFcn",
@@ -66,6 +74,9 @@ NETWORKS: dict[str, Row] = {
         sha256="9e9560903a98898b49e638150e976ed2c4d28113abfe19129eb9d8c0aa987e87",
         size=1_896_928,
         origin="Won et al., minzwon/sota-music-tagging-models",
+        url="https://github.com/minzwon/sota-music-tagging-models/raw/1f4d282693ac19cde4d30b86811fe0ae2452f406/"
+        "models/mtat/fcn/best_model.pth",
+        url_sha256="e89d751202d38c3ae69855782bc27010f87051958dbec64f5aa762364dbac271",
     ),
     "musicnn": Row(
         module="loopwright.features.musicnn:Musicnn",
@@ -75,6 +86,9 @@ NETWORKS: dict[str, Row] = {
         sha256="a123a681719b642c9a451cec868143d72f84a593214cf845234c6c26a1e6a607",
         size=3_248_808,
         origin="Won et al., minzwon/sota-music-tagging-models",
+        url="https://github.com/minzwon/sota-music-tagging-models/raw/1f4d282693ac19cde4d30b86811fe0ae2452f406/"
+        "models/mtat/musicnn/best_model.pth",
+        url_sha256="690ace3bb5d49d90dd38fe3ec05a1185350b3bc3742bd7ee941f56b649b2c893",
     ),
     "short_chunk_res": Row(
         module="loopwright.features.short_chunk:ShortChunkRes",
@@ -95,14 +109,16 @@ NETWORKS: dict[str, Row] = {
         files=("scnn_loop_drums.safetensors",),
         about="loop styles, ours: Short-Chunk ResNet on rendered drum loops; judge of the Inception score",
         licence="MIT",
-        origin="loopwright train classifier (bundled)",
+        origin="loopwright train classifier",
+        bundled=True,
     ),
     "scnn_loop_synth": Row(
         module="loopwright.features.scnn_loop:ScnnLoop",
         files=("scnn_loop_synth.safetensors",),
         about="loop styles, ours: the same on rendered synth loops",
         licence="MIT",
-        origin="loopwright train classifier (bundled)",
+        origin="loopwright train classifier",
+        bundled=True,
     ),
 }
 

@@ -38,7 +38,7 @@ class ScnnLoop(ShortChunkRes):
     n_bands: ClassVar[int] = 64
     power: ClassVar[bool] = False
     bar_frames: ClassVar[int] = FRAMES
-    dim: ClassVar[int] = 64
+    dim: int = 64
     min_samples: ClassVar[int] = 32_000
 
     @classmethod

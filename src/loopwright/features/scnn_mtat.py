@@ -31,7 +31,7 @@ class ScnnMtat(MtatNetwork):
     mel_map: ClassVar[str] = "htk128"
     n_bands: ClassVar[int] = 128
     branches: ClassVar[int] = BRANCHES
-    dim: ClassVar[int] = 128
+    dim: int = 128
     min_samples: ClassVar[int] = 127 * 256  # 128 frames: one cell after seven pools
 
     @classmethod

@@ -54,7 +54,7 @@ class ShortChunkRes(MtatNetwork):
     )  # fmt: skip
     mel_map: ClassVar[str] = "htk128"
     n_bands: ClassVar[int] = 128
-    dim: ClassVar[int] = 512
+    dim: int = 512
     min_samples: ClassVar[int] = 512
 
     @classmethod
@@ -114,7 +114,7 @@ class ShortChunkLoop(ShortChunkRes):
     taps: tuple[Tap, ...] = (
         Tap("layer1", 64, 2), Tap("layer2", 64, 4), Tap("layer3", 128, 8), Tap("layer4", 128, 16),
     )  # fmt: skip
-    dim: ClassVar[int] = 256
+    dim: int = 256
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ class Vggish(Network):
     head_keys: ClassVar[tuple[str, ...]] = ("embeddings.",)
     mel_map: ClassVar[str] = "audioset64"
     bar_frames: ClassVar[int] = 192
-    dim: ClassVar[int] = 128
+    dim: int = 128
     min_samples: ClassVar[int] = 400 + 95 * 160
 
     @classmethod

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, linear, relu_
 
+from loopwright.errors import WeightsError
 from loopwright.features.base import Network, Tap
 from loopwright.features.convolution import same_conv
 from loopwright.features.frontends import audioset_mel
@@ -28,6 +30,7 @@ LAYERS: tuple[tuple[int, int], ...] = (
 )  # fmt: skip
 PATCH_FRAMES, PATCH_HOP = 96, 48
 LOG_OFFSET = 1e-3
+KERAS_BN_EPS = 1e-4
 CLASS_MAP = Path(__file__).parent / "data" / "yamnet_class_map.csv"
 
 
@@ -43,7 +46,7 @@ class Yamnet(Network):
     )  # fmt: skip
     mel_map: ClassVar[str] = "audioset64"
     bar_frames: ClassVar[int] = 192  # 10.4 ms instead of 10: whole cells at stride 16, and 3/4 of our 256 frames
-    dim: ClassVar[int] = 1024
+    dim: int = 1024
     min_samples: ClassVar[int] = 400 + 95 * 160  # one patch
 
     @classmethod
@@ -58,6 +61,33 @@ class Yamnet(Network):
                 f"layer{number}.pointwise_conv.bias": (k,),
             }
         return shapes | {"dense.weight": (521, 1024), "dense.bias": (521,)}
+
+    @classmethod
+    def adapt(cls, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Also from the publisher's Keras h5: kernels transposed, BatchNorm (no scale, eps 1e-4) folded in."""
+        if not any(key.endswith("moving_mean:0") for key in tensors):
+            return tensors
+        found = {"/".join(key.removesuffix(":0").split("/")[-3:]): value for key, value in tensors.items()}
+        found |= {"/".join(key.removesuffix(":0").split("/")[-4:]): value for key, value in tensors.items()}
+        out: dict[str, Tensor] = {}
+        try:
+            for key in cls.layout():
+                if not key.endswith(".weight"):
+                    continue
+                layer = key.removesuffix(".weight").replace(".", "/")
+                if layer == "dense":
+                    dense = {k.rsplit("/", 1)[-1]: v for k, v in found.items() if "logits/" in k}
+                    out["dense.weight"], out["dense.bias"] = dense["kernel"].T, dense["bias"]
+                    continue
+                depthwise = layer.endswith("depthwise_conv")
+                kernel = found[f"{layer}/{'depthwise_kernel' if depthwise else 'kernel'}"]
+                kernel = kernel.permute(2, 3, 0, 1) if depthwise else kernel.permute(3, 2, 0, 1)  # HWCM, HWIO
+                scale = (found[f"{layer}/bn/moving_variance"] + KERAS_BN_EPS).rsqrt()
+                out[key] = kernel * scale[:, None, None, None]
+                out[key.replace(".weight", ".bias")] = found[f"{layer}/bn/beta"] - found[f"{layer}/bn/moving_mean"] * scale
+        except KeyError as error:
+            raise WeightsError(f"these are not the weights of yamnet: no {error} among its Keras layers.") from error
+        return out
 
     def prepare(self, tensors: dict[str, Tensor]) -> None:
         for key, value in tensors.items():

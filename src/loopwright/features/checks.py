@@ -1,0 +1,130 @@
+"""Check values: what a correctly loaded network must say about two test signals. Run by `loopwright features verify`.
+
+Figures are those of shared/weights/README.md, computed there by an independent implementation; see docs/features.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from loopwright.features.base import Network
+from loopwright.features.registry import NETWORKS, load_network, weights_path
+from loopwright.files import sha256_of
+
+TOLERANCE = 1e-3  # relative; single and double precision agree to 1e-4
+PRINTED = 5e-5  # scores are published with four digits
+
+
+@dataclass(frozen=True)
+class Check:
+    """One published result: mean and deviation of each tap, or the three best classes of a clip of `length` samples."""
+
+    signal: str
+    length: int = 32_000
+    taps: tuple[tuple[float, float], ...] = ()
+    embedding: tuple[float, float] | None = None  # of all values of all patches
+    best: tuple[tuple[str, float], ...] = ()
+
+
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "yamnet": (
+        Check("sine", taps=((0.43358, 0.84220), (0.46631, 0.73008), (0.42407, 0.79131), (0.39406, 0.69833))),
+        Check("sweep", taps=((1.18722, 2.65867), (1.15369, 2.04692), (0.68466, 1.39327), (0.49242, 0.88994))),
+        Check("sine", best=(("Beep, bleep", 0.9272), ("Sine wave", 0.1517), ("Sound effect", 0.0224))),
+        Check("sweep", best=(("Chirp tone", 0.3613), ("Sine wave", 0.2507), ("Synthesizer", 0.2058))),
+    ),
+    "scnn_mtat": (
+        Check("sine", 59_049, best=(("flute", 0.9417), ("slow", 0.1990), ("ambient", 0.0544))),
+        Check("sweep", 59_049, best=(("techno", 0.9909), ("electronic", 0.8485), ("synth", 0.3393))),
+    ),
+    "mtat_fcn": (
+        Check("sine", taps=((1.20500, 1.80188), (0.83671, 1.45366), (1.21336, 1.61263))),
+        Check("sweep", taps=((2.3993, 2.5507), (1.9410, 2.6672), (1.5807, 2.3504))),
+        Check("sine", 464_000, best=(("flute", 0.9369), ("slow", 0.3892), ("quiet", 0.2700))),
+        Check("sweep", 464_000, best=(("techno", 0.9709), ("electronic", 0.8310), ("synth", 0.4547))),
+    ),
+    "musicnn": (
+        Check("sine", embedding=(0.93616, 1.65991), best=(("flute", 0.9212), ("slow", 0.3667), ("quiet", 0.1738))),
+        Check("sine", 48_000, best=(("flute", 0.9137), ("slow", 0.3788), ("quiet", 0.1854))),
+        Check("sweep", embedding=(0.98072, 1.66069), best=(("techno", 0.9797), ("electronic", 0.6993), ("beat", 0.2423))),
+    ),
+    # Published smoke test: 3 s of 1 kHz at full scale, within 10 %; the clip is made at 16 kHz here.
+    "vggish": (Check("tone", 48_000, embedding=(0.131, 0.238)),),
+}
+LOOSE = {"vggish": 0.1}
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outcome of a check: what was looked at, and the largest deviation in units of the tolerance (1 or less passes)."""
+
+    what: str
+    deviation: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the deviation is within the tolerance."""
+        return self.deviation <= 1.0
+
+
+def signal(name: str, length: int) -> Tensor:
+    """A test signal at 16 kHz, computed in float64: (1, length)."""
+    n = np.arange(length, dtype=np.float64)
+    tone = np.sin(2 * np.pi * 1000 * n / 16_000)
+    x = {"sine": 0.5 * tone, "tone": tone, "sweep": 0.5 * np.sin(0.001 * n * n)}[name]
+    return torch.from_numpy(x.astype(np.float32))[None]
+
+
+@torch.no_grad()
+def run_check(network: Network, check: Check, tolerance: float) -> list[Result]:
+    """Compare the network with one published result."""
+    wave = signal(check.signal, check.length)
+    results = []
+    where = f"{check.signal}, {check.length / 16_000:.3g} s"
+    if check.taps:
+        maps = network.pyramid(network.compress(network.frontend(wave)), circular=False, depth=len(check.taps))
+        got = [[float(x.mean()), float(x.std(correction=0))] for x in maps]
+        results.append(Result(f"taps, {where}", _deviation(got, check.taps, tolerance, 0.0)))
+    if check.embedding:
+        vector = network.embed_waveform(wave)
+        got = [[float(vector.mean()), float(vector.std(correction=0))]]
+        results.append(Result(f"embedding, {where}", _deviation(got, [check.embedding], tolerance, 0.0)))
+    if check.best:
+        scores = network.probabilities_of_waveform(wave)[0].numpy()
+        best = np.argsort(-scores)[: len(check.best)]
+        right = [network.classes[i] for i in best] == [name for name, _ in check.best]
+        values = [value for _, value in check.best]
+        deviation = _deviation(scores[best], values, tolerance, PRINTED) if right else float("inf")
+        results.append(Result(f"best classes, {where}", deviation))
+    return results
+
+
+def _deviation(got: object, want: object, relative: float, absolute: float) -> float:
+    a, b = np.asarray(got, dtype=np.float64), np.asarray(want, dtype=np.float64)
+    return float(np.max(np.abs(a - b) / (relative * np.abs(b) + absolute)))
+
+
+def verify(name: str, *, weights: Path | None = None) -> list[Result]:
+    """All checks of one network: checksum where one is known, layout (by loading it), published figures.
+
+    Raises WeightsError if its file is missing or is not its file.
+    """
+    row = NETWORKS[name]
+    path = weights_path(name, weights)
+    results = []
+    if row.sha256 and path.name == row.files[0]:
+        if sha256_of(path) != row.sha256:
+            # A file imported from the publisher's own has other bytes; then the figures decide.
+            results.append(Result("checksum: another file than the known one", 0.0))
+        else:
+            results.append(Result("checksum", 0.0))
+    network = load_network(name, weights=weights)
+    results.append(Result("layout", 0.0))
+    for check in CHECKS.get(name, ()):
+        results += run_check(network, check, LOOSE.get(name, TOLERANCE))
+    return results
