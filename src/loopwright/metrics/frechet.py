@@ -11,6 +11,7 @@ F_r F_f^T, because (S_r S_f) and (F_r F_f^T)(F_r F_f^T)^T have the same non-zero
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,9 +21,11 @@ from numpy.typing import ArrayLike
 from loopwright.errors import InputError
 from loopwright.metrics.checks import Floats, Matrix, as_pair, blocks, mean_of
 
-# Eigenvalues of L^T S_f L carry an absolute error of eps * largest, their roots sqrt(eps) * sqrt(largest): fine while the
-# Cholesky diagonal spans less than this ratio, otherwise the singular values are taken directly.
+# Eigenvalues of L^T S_f L carry an absolute error of eps * largest, which the root magnifies for the smallest ones: fine while
+# they and the Cholesky diagonal span no more than these ratios, otherwise the singular values are taken directly.
 _WORST_DIAGONAL = 1e-5
+_WORST_EIGENVALUE = 1e-12
+_PANEL = 256
 
 
 def fad(real: ArrayLike, fake: ArrayLike) -> float:
@@ -93,16 +96,28 @@ def _covariance(x: Matrix, mean: Floats) -> Floats:
 def _cross_cholesky(cov_a: Floats, cov_b: Floats) -> float | None:
     """tr (A B)^(1/2) by Cholesky and symmetric eigenvalues; None where A or B is too close to singular for it."""
     try:
-        lower = np.linalg.cholesky(cov_a)
-        diagonal_b = np.diagonal(np.linalg.cholesky(cov_b))
+        lower: Floats = np.asarray(np.linalg.cholesky(cov_a), dtype=np.float64)
     except np.linalg.LinAlgError:
         return None
     diagonal = np.diagonal(lower)
-    if diagonal.min() < _WORST_DIAGONAL * diagonal.max() or diagonal_b.min() < _WORST_DIAGONAL * diagonal_b.max():
+    if diagonal.min() < _WORST_DIAGONAL * diagonal.max():
         return None
-    inner = lower.T @ cov_b @ lower
-    eigenvalues = np.linalg.eigvalsh(inner)
-    return float(np.sqrt(np.maximum(eigenvalues, 0.0)).sum())
+    eigenvalues = np.linalg.eigvalsh(_congruence(lower, cov_b), UPLO="L")
+    if eigenvalues[0] < _WORST_EIGENVALUE * eigenvalues[-1]:
+        return None
+    return float(np.sqrt(eigenvalues).sum())
+
+
+def _congruence(lower: Floats, cov: Floats) -> Floats:
+    """The lower triangle of L^T S L (blocks above the diagonal stay 0): under half the arithmetic of two full products."""
+    n = len(lower)
+    edges = [*range(0, n, _PANEL), n]
+    out, half = np.zeros((n, n)), np.empty((n, n))
+    for start, stop in itertools.pairwise(edges):  # columns of L are zero above the diagonal
+        np.matmul(cov[:, start:], lower[start:, start:stop], out=half[:, start:stop])
+    for start, stop in itertools.pairwise(edges):
+        np.matmul(lower[start:, start:stop].T, half[start:, :stop], out=out[start:stop, :stop])
+    return out
 
 
 def _factor(x: Matrix, mean: Floats) -> Floats:
