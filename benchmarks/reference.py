@@ -260,7 +260,10 @@ def training_step(
     loss = sum((F.relu(1 + x).mean() for x in discriminator(fake)), torch.zeros(()))
     update(optimizer_d, loss + sum((F.relu(1 - x).mean() for x in discriminator(real)), torch.zeros(())))
     switch(False)
-    update(optimizer_g, -sum((x.mean() for x in discriminator(generator(torch.randn(len(real), generator.z_dim)))), torch.zeros(())))
+    update(
+        optimizer_g,
+        -sum((x.mean() for x in discriminator(generator(torch.randn(len(real), generator.z_dim)))), torch.zeros(())),
+    )
     with torch.no_grad():
         for mine, theirs in zip(average.parameters(), generator.parameters(), strict=True):
             mine.mul_(0.998).add_(theirs, alpha=0.002)
@@ -274,7 +277,9 @@ def load_from_ours(reference: Generator, ours: nn.Module) -> None:
         if key.startswith("mapping_net.layers"):
             state[key.replace("mapping_net.layers", "mapping")] = value
     count = len(reference.to_mel)
-    names = {0: "first"} | {2 * i + 1: f"ups.{i}" for i in range(count - 1)} | {2 * i + 2: f"convs.{i}" for i in range(count - 1)}
+    names = (
+        {0: "first"} | {2 * i + 1: f"ups.{i}" for i in range(count - 1)} | {2 * i + 2: f"convs.{i}" for i in range(count - 1)}
+    )
     for index, name in names.items():
         state[f"convs.{index}.conv.weight"] = mine[f"{name}.conv.weight"].transpose(2, 3)[None]
         state[f"convs.{index}.bias"] = mine[f"{name}.bias"]

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dataset": ("loopwright.cli.dataset:dataset", "Look at prepared folders: inspect, stats."),
     "loopify": ("loopwright.cli.loopify:loopify", "Make any recording a seamless loop of whole bars."),
     "train": ("loopwright.cli.train:train", "Train a generator, a vocoder or a classifier."),
+    "study": ("loopwright.cli.study:study", "Train many recipes under one budget and compare them."),
     "generate": ("loopwright.cli.generate:generate", "Make new loops with a model."),
     "interpolate": ("loopwright.cli.explore:interpolate", "Walk between two seeds."),
     "mix": ("loopwright.cli.explore:mix", "Cross the pattern of some seeds with the sound of others."),

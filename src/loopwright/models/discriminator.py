@@ -139,6 +139,14 @@ class Head(nn.Module):
         return out
 
 
+def add_swapped(grids: Sequence[Tensor]) -> Tensor:
+    """The first grid of logits (B, 1, m, t) plus the others with their axes swapped, stretched to its size. As published."""
+    total = grids[0]
+    for grid in grids[1:]:
+        total = total + F.interpolate(grid.transpose(2, 3), size=total.shape[2:], mode="nearest")
+    return total
+
+
 class ProjectedDiscriminator(nn.Module):
     """Heads on the projected features of one or more frozen networks. Each head is judged by its own hinge.
 
@@ -153,6 +161,8 @@ class ProjectedDiscriminator(nn.Module):
         pool: "first" or "last", see `SeparableBlock`.
         labels: number of classes of a conditional discriminator.
         frames: time sizes of each network's taps, for heads that get the `clock`; None: no clock, as published.
+        summed: add the networks' logits head by head, as published, instead of a loss for each. Once a sum is past the
+            hinge's margin, no network learns any more. The second network's grid has its axes swapped, as there.
     """
 
     def __init__(
@@ -168,8 +178,10 @@ class ProjectedDiscriminator(nn.Module):
         seed: int = 0,
         labels: int = 0,
         frames: Sequence[Sequence[int]] | None = None,
+        summed: bool = False,
     ) -> None:
         super().__init__()
+        self.summed = summed
         self._networks = list(networks)  # a plain list: frozen networks stay out of parameters() and state_dict()
         self.projections, self.heads = nn.ModuleList(), nn.ModuleList()
         for number, network in enumerate(self._networks):
@@ -192,6 +204,12 @@ class ProjectedDiscriminator(nn.Module):
                 )
             )
 
+    @property
+    def verdicts(self) -> int:
+        """How many grids of logits `judge` gives."""
+        counts = [len(heads) for heads in self.heads if isinstance(heads, nn.ModuleList)]
+        return min(counts) if self.summed else sum(counts)
+
     def features(self, log_mel: Tensor) -> list[list[Tensor]]:
         """Projected features per network and scale. log_mel: (B, M, S). Differentiable to its input."""
         return [project(net(log_mel)) for net, project in zip(self._networks, self.projections, strict=True)]
@@ -200,11 +218,13 @@ class ProjectedDiscriminator(nn.Module):
         self, features: Sequence[Sequence[Tensor]], labels: Tensor | None = None, turns: Tensor | None = None
     ) -> list[Tensor]:
         """Logits of every head: list of (B, 1, m, t). `turns` (B,): how far each sample was rolled, as a share of the loop."""
-        verdicts: list[Tensor] = []
+        verdicts: list[list[Tensor]] = []
         for heads, scales in zip(self.heads, features, strict=True):
             assert isinstance(heads, nn.ModuleList)
-            verdicts += [head(x, labels, turns) for head, x in zip(heads, scales, strict=False)]
-        return verdicts
+            verdicts.append([head(x, labels, turns) for head, x in zip(heads, scales, strict=False)])
+        if self.summed and len(verdicts) > 1:
+            return [add_swapped(grids) for grids in zip(*verdicts, strict=False)]
+        return [grid for grids in verdicts for grid in grids]
 
     def forward(self, log_mel: Tensor, labels: Tensor | None = None, turns: Tensor | None = None) -> list[Tensor]:
         return self.judge(self.features(log_mel), labels, turns)

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loopwright.models.layers import Mapping, ModulatedConv, upsample
+from loopwright.models.layers import Mapping, ModulatedConv, channels_last, upsample
 
 
 class StyledConv(nn.Module):
@@ -113,7 +113,7 @@ class Generator(nn.Module):
         self.register_buffer("w_avg", torch.zeros(w_dim))
         self.n_styles = 2 * len(channels)  # two a scale: as StyleGAN2 counts them
         if dims == 2:
-            self.to(memory_format=torch.channels_last)  # the convolutions' own layout: no reordering before and after
+            channels_last(self)  # the convolutions' own layout: no reordering before and after
 
     def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (B, Z), and labels (B,) of a conditional generator, to styles (B, W)."""

@@ -5,9 +5,19 @@ Shapes: B batch, C channels, M mel positions, T time positions, W style size. Fe
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def channels_last(module: M) -> M:
+    """The module with its convolutions' weights in the layout they run fastest in; their outputs follow."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
 
 
 def pad_cylinder(x: Tensor, mel: int, time: int, *, circular: bool = True) -> Tensor:

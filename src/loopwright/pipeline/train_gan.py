@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from loopwright.data import PreparedData
 from loopwright.pipeline.device import choose_device
 from loopwright.pipeline.lock import locked
 from loopwright.training.loop import Report, train_gan
+from loopwright.training.parallel import join_world, leave_world
 from loopwright.training.recipe import load_recipe
-from loopwright.training.runs import open_run
+from loopwright.training.runs import RunFolder, open_run
 
 
 def train(
@@ -36,7 +38,21 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     facts = {"data": str(Path(data).resolve()), "mel": prepared.mel.name, "rows": len(prepared), "bars": prepared.bars}
-    folder, _ = open_run(Path(runs), settings, facts, new=new)
-    with locked(folder.path, f"another process is training {folder.path}. Wait for it, or begin another run with --new."):
-        train_gan(folder, settings, prepared, device=choose_device(device), report=report, max_seconds=max_seconds)
+    world, place = join_world(choose_device(device))
+    try:
+        folder = open_run(Path(runs), settings, facts, new=new)[0] if world.leads else None
+        folder = RunFolder(Path(world.tell(str(folder.path) if folder else "")))
+        busy = f"another process is training {folder.path}. Wait for it, or begin another run with --new."
+        with locked(folder.path, busy) if world.leads else contextlib.nullcontext():
+            train_gan(
+                folder,
+                settings,
+                prepared,
+                device=place,
+                report=report if world.leads else None,
+                max_seconds=max_seconds,
+                world=world,
+            )
+    finally:
+        leave_world(world)
     return folder.path

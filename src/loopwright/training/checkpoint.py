@@ -20,7 +20,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Inverse of `optimizer_tensors`; the groups' settings stay those of `optimizer`, memory layouts those of its parameters."""
+    """Inverse of `optimizer_tensors`; groups' settings stay those of `optimizer`, memory layouts those of its parameters."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():

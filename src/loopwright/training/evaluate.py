@@ -39,8 +39,24 @@ def generate_batch(
     return torch.cat(parts)
 
 
+def coverage_by_group(real: np.ndarray, fake: np.ndarray, groups: Sequence[str], *, k: int = 5) -> dict[str, float]:
+    """Share of each group's real items (N, D) with a fake item (M, D) nearer than their k-th real neighbour.
+
+    `groups` has a name for each real item. A style that a collapsed generator has lost stands out as 0.
+    """
+    a, b = torch.from_numpy(real), torch.from_numpy(fake)
+    own = torch.cdist(a, a)
+    own.fill_diagonal_(float("inf"))
+    radius = own.kthvalue(min(k, len(a) - 1), dim=1).values
+    covered = (torch.cdist(a, b).amin(dim=1) < radius).numpy()
+    names = np.asarray(groups)
+    return {str(name): float(covered[names == name].mean()) for name in np.unique(names)}
+
+
 class TickJudge:
     """FAD, KAD, density and coverage of a generator's average against held-out real bars, by several networks.
+
+    Where bars have styles, also the coverage of each style, by the last network.
 
     Args:
         data: prepared data; bars of `validation` (or, if there are too few, `train`) are the held-out reference.
@@ -58,6 +74,8 @@ class TickJudge:
         rng = np.random.default_rng(seed)
         self.n = min(n, len(held_out))
         rows = np.sort(rng.choice(held_out, self.n, replace=False))
+        styles = [str(style or "") for style in data.column("style", rows)]
+        self.styles = styles if all(styles) and len(set(styles)) > 1 else []
         train = data.indices("train")
         others = np.sort(rng.choice(train, min(self.n, len(train)), replace=False))
         self.embedders = {name: build_embedder(name, data.mel).to(device) for name in names}
@@ -89,6 +107,11 @@ class TickJudge:
     def measure(self, log_mel: Tensor) -> dict[str, float]:
         """Scores of generated log-mels (n, M, T) by every judge."""
         out: dict[str, float] = {}
+        fake = np.zeros((0, 0))
         for name in self.embedders:
-            out |= self._compare(name, self._embed(name, log_mel.numpy()))
+            fake = self._embed(name, log_mel.numpy())
+            out |= self._compare(name, fake)
+        if self.styles:
+            shares = coverage_by_group(self.real[name], fake, self.styles)
+            out |= {f"style/{style}": share for style, share in shares.items()}
         return out

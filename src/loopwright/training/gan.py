@@ -6,20 +6,63 @@ generator from the same features with their graph, judged by the heads as just u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loopwright.errors import TrainingDivergedError
 from loopwright.models.discriminator import ProjectedDiscriminator
 from loopwright.models.generator import Generator
+from loopwright.models.stylegan_discriminator import StyleGan2Discriminator
 from loopwright.training.augment import Augment
 from loopwright.training.ema import Average
+from loopwright.training.losses import gradient_penalty, hinge_d, hinge_g, loss_of_discriminator, loss_of_generator
+from loopwright.training.parallel import ALONE, World
 from loopwright.training.seeds import generator_for
+
+__all__ = ["Gan", "HybridDiscriminator", "PathLength", "descend", "draw_styles", "frozen", "hinge_d", "hinge_g", "train_step"]
+
+Features = Sequence[Sequence[Tensor]]
+
+
+class HybridDiscriminator(nn.Module):
+    """Projected heads, and beside them a small discriminator that learns to look at the log-mel itself.
+
+    Projection sees what the frozen networks see, which is why coverage suffers; the small one sees the rest. It takes
+    z-scored log-mels and hands the projected half log-mels (`scale`, `shift`).
+    """
+
+    def __init__(self, projected: ProjectedDiscriminator, small: StyleGan2Discriminator, scale: Tensor, shift: Tensor) -> None:
+        super().__init__()
+        self.projected, self.small = projected, small
+        self.scale, self.shift = scale, shift
+
+    def features(self, mel: Tensor) -> list[list[Tensor]]:
+        """Maps of the frozen networks, and the z-scored log-mel itself as the last."""
+        return [*self.projected.features(mel * self.scale + self.shift), *self.small.features(mel)]
+
+    def judge(self, features: Features, labels: Tensor | None = None, turns: Tensor | None = None) -> list[Tensor]:
+        """The heads' verdicts, and the small discriminator's as the last."""
+        verdicts = self.projected.judge(features[:-1], labels, turns)
+        return [*verdicts, *self.small.judge(features[-1:], labels, turns)]
+
+
+class PathLength(nn.Module):
+    """The running mean of path lengths, the target of path-length regularisation (arXiv:1912.04958, section 3.2)."""
+
+    mean: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+
+    def penalty(self, lengths: Tensor, world: World = ALONE) -> Tensor:
+        """Squared distance of lengths (B,) to their running mean, which moves towards them."""
+        self.mean.lerp_(world.mean(lengths.detach().mean()), 0.01)
+        return (lengths - self.mean).square().mean()
 
 
 @dataclass
@@ -27,7 +70,7 @@ class Gan:
     """Everything a step needs."""
 
     generator: Generator
-    discriminator: ProjectedDiscriminator
+    discriminator: ProjectedDiscriminator | StyleGan2Discriminator | HybridDiscriminator
     optimizer_g: torch.optim.Optimizer
     optimizer_d: torch.optim.Optimizer
     average: Average[Generator]
@@ -36,17 +79,15 @@ class Gan:
     std: Tensor  # (M,) decades
     style_mixing: float = 0.5
     bf16: bool = False
-
-
-def hinge_d(real: Iterable[Tensor], fake: Iterable[Tensor]) -> Tensor:
-    """Discriminator's hinge loss, one hinge a head, averaged over heads (arXiv:1705.02894, eq. 3)."""
-    losses = [F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True)]
-    return torch.stack(losses).mean()
-
-
-def hinge_g(fake: Iterable[Tensor]) -> Tensor:
-    """Generator's loss: minus the mean logit, averaged over heads."""
-    return -torch.stack([f.mean() for f in fake]).mean()
+    loss: str = "hinge"
+    z_scored: bool = False  # the discriminator takes z-scores instead of log-mels
+    head_weights: tuple[float, ...] | None = None  # of the heads' losses; None: their mean
+    r1_gamma: float = 0.0  # of a discriminator that looks at the log-mel itself ...
+    r1_every: int = 16  # ... lazily
+    feature_gamma: float = 0.0  # zero-centred penalties on features, real and fake
+    path: PathLength | None = None
+    path_weight: float = 2.0
+    path_every: int = 4
 
 
 @contextmanager
@@ -61,15 +102,17 @@ def frozen(module: nn.Module) -> Iterator[None]:
             p.requires_grad_(flag)
 
 
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor, *, name: str, step: int) -> Tensor:
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor, *, name: str, step: int, world: World = ALONE) -> Tensor:
     """One optimizer step; returns the gradient norm. Raises TrainingDivergedError on NaN or infinity, before any update."""
-    if not torch.isfinite(loss):
+    value = world.mean(loss.detach())
+    if not torch.isfinite(value):
         raise TrainingDivergedError(
-            f"{name} became {loss.item()} at step {step}. Lower the learning rate, or continue from `best`."
+            f"{name} became {value.item()} at step {step}. Lower the learning rate, or continue from `best`."
         )
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    world.average(grads)
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
     if not torch.isfinite(norm):
         raise TrainingDivergedError(f"the gradient of {name} became {norm.item()} at step {step}. Lower the learning rate.")
@@ -94,43 +137,80 @@ def draw_styles(
     return torch.where((layer[None] < cuts[:, None])[..., None], first[:, None], second[:, None])
 
 
-def train_step(gan: Gan, real: Tensor, *, seed: int, step: int, seen: int, labels: Tensor | None = None) -> dict[str, Tensor]:
-    """Update discriminator, generator and average, once each.
+def spread(x: Tensor) -> Tensor:
+    """Mean distance between pairs of a batch (B, ...), per cell (root mean square). 0 for a single sample."""
+    if len(x) < 2:
+        return torch.zeros(())
+    distances = torch.cdist(x.flatten(1), x.flatten(1))
+    return distances.sum() / (len(x) * (len(x) - 1)) / x[0].numel() ** 0.5
+
+
+def train_step(
+    gan: Gan,
+    real: Tensor,
+    *,
+    seed: int,
+    step: int,
+    seen: int,
+    labels: Tensor | None = None,
+    world: World = ALONE,
+) -> dict[str, Tensor]:
+    """Update discriminator, generator and average, once each; lazily, their regularisations.
 
     Args:
         gan: the parts.
-        real: normalised log-mels of real bars (B, M, T).
+        real: normalised log-mels of real bars (B, M, T): this process's part of the joint batch.
         seed, step: all randomness depends on these.
-        seen: real images shown before this step.
-        labels: (B,) class of each real bar, for conditional training; the fakes are made with the same labels.
+        seen: real images shown before this step, by all processes.
+        labels: class of each real bar of the *joint* batch, for conditional training; the fakes get the same labels.
+        world: the processes that train together.
 
     Returns:
         Scalars to log.
     """
-    batch = len(real)
+    batch = len(real) * world.size
     rng, aug = generator_for(seed, step, "latent"), generator_for(seed, step, "augment")
-    scale, shift = gan.std[:, None], gan.mean[:, None]
+    scale, shift = (1.0, 0.0) if gan.z_scored else (gan.std[:, None], gan.mean[:, None])
+    mine = None if labels is None else world.mine(labels)
     with torch.autocast(real.device.type, dtype=torch.bfloat16, enabled=gan.bf16):
-        styles = draw_styles(gan.generator, batch, mixing=gan.style_mixing, rng=rng, labels=labels)
-        fake = gan.generator.synthesis(styles, gan.generator.make_noise(batch, rng))
+        styles = world.mine(draw_styles(gan.generator, batch, mixing=gan.style_mixing, rng=rng, labels=labels))
+        fake = gan.generator.synthesis(styles, [world.mine(noise) for noise in gan.generator.make_noise(batch, rng)])
 
         # 1. Discriminator, on features without a graph.
         with frozen(gan.discriminator):
-            seen_fake, fake_turns = gan.augment(fake, kimg=seen / 1000, generator=aug)
-            seen_real, real_turns = gan.augment(real, kimg=seen / 1000, generator=aug)
+            seen_fake, fake_turns = gan.augment(fake, kimg=seen / 1000, generator=aug, world=world)
+            seen_real, real_turns = gan.augment(real, kimg=seen / 1000, generator=aug, world=world)
             fake_features = gan.discriminator.features(seen_fake * scale + shift)
             with torch.no_grad():
                 real_features = gan.discriminator.features(seen_real * scale + shift)
-        on_real = gan.discriminator.judge(real_features, labels, real_turns)
-        on_fake = gan.discriminator.judge([[x.detach() for x in scales] for scales in fake_features], labels, fake_turns)
-        loss_d = hinge_d(on_real, on_fake)
-    norm_d = descend(gan.optimizer_d, loss_d, name="loss/d", step=step)
+        detached = [[x.detach() for x in scales] for scales in fake_features]
+        leaves = [x for side in (real_features, detached) for scales in side for x in scales]
+        if gan.feature_gamma:
+            for leaf in leaves:
+                leaf.requires_grad_()
+        on_real = gan.discriminator.judge(real_features, mine, real_turns)
+        on_fake = gan.discriminator.judge(detached, mine, fake_turns)
+        loss_d = loss_of_discriminator(gan.loss, on_real, on_fake, gan.head_weights)
+        penalised = loss_d
+        if gan.feature_gamma:
+            penalised = loss_d + 0.5 * gan.feature_gamma * gradient_penalty([*on_real, *on_fake], leaves)
+    norm_d = descend(gan.optimizer_d, penalised, name="loss/d", step=step, world=world)
+    scalars: dict[str, Tensor] = {}
+    if gan.r1_gamma and step % gan.r1_every == 0:
+        scalars["r1"] = _penalise_discriminator(gan, seen_real.detach(), mine, real_turns, step=step, world=world)
 
     # 2. Generator, through the heads as they are now, frozen for the length of the block.
     with frozen(gan.discriminator):
         with torch.autocast(real.device.type, dtype=torch.bfloat16, enabled=gan.bf16):
-            loss_g = hinge_g(gan.discriminator.judge(fake_features, labels, fake_turns))
-        norm_g = descend(gan.optimizer_g, loss_g, name="loss/g", step=step)
+            again: list[Tensor] | None = None
+            if gan.loss == "relativistic":
+                with torch.no_grad():
+                    again = gan.discriminator.judge(real_features, mine, real_turns)
+            verdict = gan.discriminator.judge(fake_features, mine, fake_turns)
+            loss_g = loss_of_generator(gan.loss, verdict, again, gan.head_weights)
+        norm_g = descend(gan.optimizer_g, loss_g, name="loss/g", step=step, world=world)
+    if gan.path is not None and step % gan.path_every == 0:
+        scalars["path"] = _smooth_generator(gan, batch, labels, seed=seed, step=step, world=world)
 
     # 3. What we sample from.
     gan.average.update(gan.generator, batch=batch, seen=seen + batch)
@@ -139,7 +219,7 @@ def train_step(gan: Gan, real: Tensor, *, seed: int, step: int, seen: int, label
         saturation = torch.stack(
             [(r > 1).float().mean() + (f < -1).float().mean() for r, f in zip(on_real, on_fake, strict=True)]
         )
-        return {
+        return scalars | {
             "loss/d": loss_d.detach(),
             "loss/g": loss_g.detach(),
             "logit/real": torch.stack([r.mean() for r in on_real]).mean(),
@@ -147,4 +227,34 @@ def train_step(gan: Gan, real: Tensor, *, seed: int, step: int, seen: int, label
             "saturation": saturation.mean() / 2,
             "grad/d": norm_d,
             "grad/g": norm_g,
+            "pairwise/real": spread(real),
+            "pairwise/fake": spread(fake.detach().float()),
         }
+
+
+def _penalise_discriminator(gan: Gan, real: Tensor, labels: Tensor | None, turns: Tensor, *, step: int, world: World) -> Tensor:
+    """Lazy R1: a step of its own on the gradient of the verdict by the log-mel. Returns the penalty."""
+    whole = gan.discriminator
+    small = whole.small if isinstance(whole, HybridDiscriminator) else whole
+    assert isinstance(small, StyleGan2Discriminator), "R1 by the log-mel needs a discriminator that looks at it"
+    real = real.requires_grad_()
+    penalty = gradient_penalty(small(real, labels, turns), [real])
+    descend(gan.optimizer_d, 0.5 * gan.r1_gamma * gan.r1_every * penalty, name="R1", step=step, world=world)
+    return penalty.detach()
+
+
+def _smooth_generator(gan: Gan, batch: int, labels: Tensor | None, *, seed: int, step: int, world: World) -> Tensor:
+    """Lazy path-length regularisation on half a batch, a step of its own. Returns the penalty."""
+    assert gan.path is not None
+    rng = generator_for(seed, step, "noise")
+    count = max(world.size, batch // 2 // world.size * world.size)
+    some = None if labels is None else labels[:count]
+    styles = world.mine(draw_styles(gan.generator, count, mixing=gan.style_mixing, rng=rng, labels=some))
+    noise = [world.mine(x) for x in gan.generator.make_noise(count, rng)]
+    mel = gan.generator.synthesis(styles, noise)
+    direction = world.mine(torch.randn((count, *mel.shape[1:]), generator=rng)).to(mel) / mel[0].numel() ** 0.5
+    (grad,) = torch.autograd.grad((mel * direction).sum(), styles, create_graph=True)
+    lengths = grad.square().sum(dim=2).mean(dim=1).sqrt()
+    penalty = gan.path.penalty(lengths, world)
+    descend(gan.optimizer_g, gan.path_weight * gan.path_every * penalty, name="path length", step=step, world=world)
+    return penalty.detach()

@@ -5,9 +5,18 @@ from __future__ import annotations
 import importlib.resources
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from loopwright.errors import ConfigError
 
@@ -17,26 +26,46 @@ class GeneratorConfig(BaseModel, frozen=True, extra="forbid"):
 
     dims: Literal[1, 2] = 1  # 1: mel bands as channels (quick on a CPU); 2: the paper's maps
     channels: tuple[PositiveInt, ...] = (384, 384, 384, 320, 256)  # one a scale, coarsest first
-    z_dim: PositiveInt = 64
-    w_dim: PositiveInt = 128
-    mapping_layers: PositiveInt = 4
-    bound: PositiveFloat | None = 3.5  # largest |z-score|; leave out for none
-    gain: PositiveFloat = 0.3
-    circular: bool = True
+    z_dim: PositiveInt = 64  # size of a latent
+    w_dim: PositiveInt = 128  # size of a style
+    mapping_layers: PositiveInt = 4  # from latent to style
+    bound: PositiveFloat | None = 3.5  # largest z-score, up or down
+    gain: PositiveFloat = 0.3  # slope of the bounded output at zero: a fresh generator starts inside the range
+    circular: bool = True  # time wraps; False: zeros before and after, as published
     unbounded: bool = False  # as published: no soft bound (TOML has no null)
 
 
 class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
     """What judges the generator while it learns."""
 
+    kind: Literal["projected", "stylegan2"] = "projected"  # heads on frozen features, or StyleGAN2's own (row B)
     networks: tuple[str, ...] = ("yamnet",)  # frozen feature networks, as in `loopwright features list`
-    heads: PositiveInt = 4
-    ccm: bool = True
-    csm: bool = True
-    norm: Literal["group", "batch", "none"] = "group"
-    circular: bool = True
+    general: str = "yamnet"  # the network that "general" among `networks` stands for: vggish (the paper's) or yamnet
+    heads: PositiveInt = 4  # scales that get a head, from the finest
+    ccm: bool = True  # random mixing across channels
+    csm: bool = True  # random mixing across scales
+    norm: Literal["group", "batch", "none"] = "group"  # in heads; "batch" as published
+    circular: bool = True  # time wraps in networks and heads
     clock: bool = True  # tell the heads where in the bar they are; a circular discriminator cannot know otherwise
     pool: Literal["first", "last"] = "first"  # where a head halves its map; "last" as published
+    fusion: Literal["separate", "summed"] = "separate"  # a loss for each network; "summed" logits as published
+    halves: Literal["none", "mel", "time"] = "none"  # "mel": two halves of the bar, maps joined on the mel axis, as published
+    bridge: bool = True  # False feeds the z-scored mel to networks that expect their own log-mel, as published
+    batch_stats: bool = False  # the networks' BatchNorms use the batch's statistics, as published
+    channels: tuple[PositiveInt, ...] = (32, 64, 128, 256, 256)  # of kind "stylegan2": one a scale, finest first
+    small: NonNegativeFloat = 0.0  # weight of a small trainable discriminator beside the heads (hybrid); 0: none
+    small_channels: tuple[PositiveInt, ...] = (16, 32, 64, 128)  # its channels, finest first
+    r1_gamma: NonNegativeFloat = 0.0  # R1 of whatever looks at the log-mel itself (stylegan2, small) ...
+    r1_every: PositiveInt = 16  # ... every so many steps
+    feature_gamma: NonNegativeFloat = 0.0  # R1 and R2 on features, for the relativistic loss
+
+    @property
+    def network_names(self) -> tuple[str, ...]:
+        """`networks` with "general" resolved; none for kind "stylegan2"."""
+        if self.kind == "stylegan2":
+            return ()
+        known = {"general": self.general, "random:general": f"random:{self.general}"}
+        return tuple(known.get(name, name) for name in self.networks)
 
 
 class AugmentConfig(BaseModel, frozen=True, extra="forbid"):
@@ -46,26 +75,37 @@ class AugmentConfig(BaseModel, frozen=True, extra="forbid"):
     gain_db: NonNegativeFloat = 6.0  # up to this much quieter
     noise: NonNegativeFloat = 0.5  # standard deviation of noise on z-scores at the start ...
     noise_kimg: NonNegativeFloat = 10.0  # ... fading to nothing over this many thousand images
+    probability: float = Field(default=0.5, ge=0, le=1)  # share of samples that each of the next four changes
+    tilt_db: NonNegativeFloat = 0.0  # up to this much brighter or darker at the ends of the spectrum
+    mel_shift: NonNegativeFloat = 0.0  # up to so many mel bands up or down
+    band_mask: float = Field(default=0.0, ge=0, lt=1)  # silence up to this share of neighbouring bands
+    step_mask: float = Field(default=0.0, ge=0, lt=1)  # silence up to this share of the loop, in one stretch
+    blur: NonNegativeFloat = 0.0  # blur, in cells, at the start ...
+    blur_kimg: NonNegativeFloat = 0.0  # ... fading to none over this many thousand images
 
 
 class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     """The run itself."""
 
     kimg: PositiveFloat = 30.0  # thousand real images shown
-    batch: PositiveInt = 16
-    lr_g: PositiveFloat = 0.002
-    lr_d: PositiveFloat = 0.001
-    beta1: NonNegativeFloat = 0.0
-    beta2: PositiveFloat = 0.99
+    batch: PositiveInt = 16  # of all processes together
+    lr_g: PositiveFloat = 0.002  # Adam's, of the generator ...
+    lr_d: PositiveFloat = 0.001  # ... and of the discriminator
+    beta1: NonNegativeFloat = 0.0  # Adam's
+    beta2: PositiveFloat = 0.99  # Adam's
     ema_kimg: PositiveFloat = 2.0  # half-life of the average, in thousand images
     ema_rampup: NonNegativeFloat = 0.1  # at most this share of the images seen so far
-    style_mixing: float = Field(default=0.5, ge=0, le=1)
-    seed: NonNegativeInt = 0
+    style_mixing: float = Field(default=0.5, ge=0, le=1)  # share of samples made from two styles
+    loss: Literal["hinge", "logistic", "relativistic"] = "hinge"  # "logistic" is StyleGAN2's
+    path_weight: NonNegativeFloat = 0.0  # path-length regularisation (StyleGAN2's is 2) ...
+    path_every: PositiveInt = 4  # ... every so many steps
+    condition: str = ""  # manifest column of class labels, such as "style"; empty: unconditional
+    seed: NonNegativeInt = 0  # of everything random
     tick_kimg: PositiveFloat = 1.0  # log and checkpoint
     eval_kimg: PositiveFloat = 4.0  # measure against held-out real bars
-    eval_n: PositiveInt = 500
+    eval_n: PositiveInt = 500  # bars on each side of a measurement
     judges: tuple[str, ...] = ("yamnet", "musicnn")  # the last one chooses `best`: not the network that trains D
-    bf16: bool = False
+    bf16: bool = False  # bfloat16 arithmetic: quicker on hardware that has it
 
 
 class Recipe(BaseModel, frozen=True, extra="forbid"):
@@ -77,6 +117,19 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
 
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        judge = self.discriminator
+        if judge.kind == "projected" and not judge.networks:
+            raise ValueError("discriminator.networks is empty. Name a network, such as 'yamnet', or set kind = 'stylegan2'")
+        if judge.small and (judge.kind != "projected" or not judge.bridge):
+            raise ValueError("discriminator.small goes with kind = 'projected' and bridge = true")
+        if judge.r1_gamma and judge.kind == "projected" and not judge.small:
+            raise ValueError("discriminator.r1_gamma needs kind = 'stylegan2' or small above 0; on features: feature_gamma")
+        if judge.feature_gamma and judge.kind == "stylegan2":
+            raise ValueError("discriminator.feature_gamma is for kind = 'projected'; use r1_gamma")
+        return self
+
 
 def recipe_names() -> list[str]:
     """Names of the recipes that come with the package, such as `house` or `drums/h-vgg+scnn-loop`."""
@@ -84,10 +137,11 @@ def recipe_names() -> list[str]:
     return sorted(str(p.relative_to(root).with_suffix("")) for p in root.rglob("*.toml"))
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings, those of `over` in front."""
     out = dict(base)
     for key, value in over.items():
-        out[key] = _merge(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+        out[key] = merge(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
     return out
 
 
@@ -109,7 +163,9 @@ def _read(name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
         raise ConfigError(f"recipe {path}: base must be the name of a recipe, got {base!r}.")
     if base.endswith(".toml") and not Path(base).is_absolute():
         base = str(path.parent / base)
-    return _merge(_read(base, (*seen, name)), values)
+    inherited = _read(base, (*seen, name))
+    inherited.pop("name", None)  # a recipe has its own name
+    return merge(inherited, values)
 
 
 def parse_recipe(values: dict[str, Any], where: str) -> Recipe:
@@ -117,11 +173,12 @@ def parse_recipe(values: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe(**values)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        parts = [(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+        problems = "; ".join(f"{key}: {text}" if key else text for key, text in parts)
         raise ConfigError(f"recipe {where}: {problems}. See docs/recipes.md for the keys.") from error
 
 
 def load_recipe(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     """Read a recipe by name or path, with its base, and apply overrides (nested like the recipe)."""
-    values = _merge({"name": Path(name).stem}, _read(name))
-    return parse_recipe(_merge(values, overrides or {}), name)
+    values = merge({"name": Path(name).stem}, _read(name))
+    return parse_recipe(merge(values, overrides or {}), name)

@@ -119,7 +119,10 @@ def open_run(root: Path, recipe: Recipe, facts: dict[str, Any], *, new: bool = F
         found = runs[-1] if runs else None
     if found is not None:
         folder = RunFolder(found)
-        have = flat(json.loads(folder.config.read_text(encoding="utf-8")))
+        before = json.loads(folder.config.read_text(encoding="utf-8"))
+        # a run begun by an older version: what its recipe did not know yet has the default, which changes nothing
+        before["recipe"] = parse_recipe(before["recipe"], str(folder.config)).model_dump(mode="json")
+        have = flat(before)
         want = flat(json.loads(json.dumps(values)))
         differ = [k for k in sorted(have.keys() | want.keys()) if have.get(k) != want.get(k)]
         hard = [k for k in differ if k.removeprefix("recipe.") not in MAY_CHANGE]

@@ -1,0 +1,18 @@
+#!/bin/sh
+# The whole study from nothing: render the corpus, prepare it, train every row, make the table.
+# Usage: scripts/study_cpu.sh MATERIAL OUT [more options of `loopwright study`]
+# MATERIAL holds groove/ and oneshots/ (data) and, beside it or in LOOPWRIGHT_WEIGHTS, the networks' weights.
+# Interrupted, the same command goes on. On two cores the full study takes days; try it first with: --kimg 2 --seeds 0
+set -eu
+material=$1
+out=$2
+shift 2
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" OMP_WAIT_POLICY=PASSIVE
+mkdir -p "$out"
+if [ ! -e "$out/corpus/loops.csv" ]; then
+    loopwright corpus drums --groove "$material/groove" --oneshots "$material/oneshots" -o "$out/corpus" -n 15000 --seed 0
+fi
+if [ ! -e "$out/prepared/stats.json" ]; then
+    loopwright prepare "$out/corpus" --repr loop16 -o "$out/prepared"
+fi
+loopwright study paper-cpu --data "$out/prepared" -o "$out/study" --threads "$OMP_NUM_THREADS" "$@"

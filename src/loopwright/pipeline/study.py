@@ -1,0 +1,479 @@
+"""Studies: recipes x seeds under one budget, then curves, a table and speed-ups. Interrupted, the same command goes on.
+
+Out folder: `runs/` (one folder a row and seed, each an ordinary run), `study.json`, `study.md`, `study.csv`, `curves.png`,
+`health.png`.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.resources
+import io
+import json
+import re
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, ValidationError
+
+from loopwright.errors import ConfigError, LoopwrightError
+from loopwright.files import write_json, write_text
+from loopwright.pipeline.report import markdown_table
+from loopwright.pipeline.study_plots import plot_curves, plot_health
+from loopwright.pipeline.train_gan import train
+from loopwright.training.recipe import load_recipe, merge
+from loopwright.training.runs import RunFolder, slug
+
+Report = Callable[[str, Mapping[str, Any]], None]
+MEASURES = ("fad", "kad", "density", "coverage")
+
+
+class RowConfig(BaseModel, frozen=True, extra="forbid"):
+    """One row of the table."""
+
+    label: str
+    recipe: str
+    title: str = ""
+    set: dict[str, Any] = {}  # changes to its recipe, nested like it
+
+
+class StudyConfig(BaseModel, frozen=True, extra="forbid"):
+    """What to compare, and under which budget."""
+
+    name: str
+    kimg: PositiveFloat  # thousand images a run
+    minutes: PositiveFloat | None = None  # training minutes a run, if those end first
+    seeds: tuple[NonNegativeInt, ...] = (0, 1)
+    baseline: str = ""  # label of the row that speed-ups are against
+    judge: str = "musicnn"  # network whose KAD speed-ups are read off
+    final: NonNegativeInt = 0  # loops a side of the final evaluation through audio, with intervals; 0: none
+    set: dict[str, Any] = {}  # changes to every recipe
+    row: tuple[RowConfig, ...] = Field(min_length=1)
+
+
+@dataclass
+class Curve:
+    """What one run of a study left behind."""
+
+    row: int
+    label: str
+    title: str
+    seed: int
+    folder: Path | None = None
+    ticks: list[dict[str, Any]] = field(default_factory=list)
+    real: dict[str, float] = field(default_factory=dict)
+    final: dict[str, Any] = field(default_factory=dict)
+    failure: str = ""
+
+    def series(self, key: str) -> tuple[list[float], list[float], list[float]]:
+        """(kimg, seconds, value) of the ticks that have `key`."""
+        rows = [r for r in self.ticks if key in r]
+        return [r["kimg"] for r in rows], [r["seconds"] for r in rows], [r[key] for r in rows]
+
+
+def study_names() -> list[str]:
+    """Studies that come with the package."""
+    root = Path(str(importlib.resources.files("loopwright") / "studies"))
+    return sorted(p.stem for p in root.glob("*.toml"))
+
+
+def load_study(name: str, changes: Mapping[str, Any] | None = None) -> StudyConfig:
+    """Read a study by name or path and apply changes to its settings.
+
+    Raises ConfigError for a study or recipe that is not there, unknown keys, labels used twice, or a baseline that is no row.
+    """
+    root = Path(str(importlib.resources.files("loopwright") / "studies"))
+    path = Path(name) if name.endswith(".toml") else root / f"{name}.toml"
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"no study '{name}'. There are: {', '.join(study_names())}; or give a path to a .toml.") from error
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read study {path}: {error}.") from error
+    try:
+        study = StudyConfig(**({"name": path.stem} | values | dict(changes or {})))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"study {path}: {problems}. See docs/study.md for the keys.") from error
+    labels = [row.label for row in study.row]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ConfigError(f"study {path}: label '{twice[0]}' is used twice.")
+    if study.baseline and study.baseline not in labels:
+        raise ConfigError(f"study {path}: baseline '{study.baseline}' is no row. Rows: {', '.join(labels)}.")
+    for row in study.row:
+        load_recipe(row.recipe, settings_of(study, row, 0))
+    return study
+
+
+def only_rows(study: StudyConfig, labels: Sequence[str]) -> set[str]:
+    """The labels, checked. Raises ConfigError for one that is no row."""
+    known = [row.label for row in study.row]
+    wrong = [label for label in labels if label not in known]
+    if wrong:
+        raise ConfigError(f"study {study.name} has no row '{wrong[0]}'. Rows: {', '.join(known)}.")
+    return set(labels)
+
+
+def settings_of(study: StudyConfig, row: RowConfig, seed: int) -> dict[str, Any]:
+    """Changes to the recipe of a row: the study's, then the row's, then budget and seed."""
+    return merge(merge(dict(study.set), dict(row.set)), {"train": {"kimg": study.kimg, "seed": seed}})
+
+
+def run_study(
+    study: StudyConfig,
+    data: Path,
+    out: Path,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    max_seconds: float | None = None,
+    report: Report | None = None,
+    only: set[str] | None = None,
+) -> dict[str, Any]:
+    """Train what is missing, seed by seed, and write the results after every run. Returns the contents of study.json.
+
+    A run that diverges or cannot start is a result: its reason stands in the table and the study goes on. `max_seconds` of
+    this call; the same call continues.
+    """
+    out = Path(out)
+    keep = study.model_dump(mode="json")
+    _same_study(out / "study.toml.json", keep)
+    began = time.monotonic()
+    result = collect(study, data, out)
+    for seed in study.seeds:
+        for number, row in enumerate(study.row):
+            if only is not None and row.label not in only:
+                continue
+            left = None if max_seconds is None else max_seconds - (time.monotonic() - began)
+            if left is not None and left <= 0:
+                return result
+            _train_one(study, number, row, seed, data, out, device=device, threads=threads, left=left, report=report)
+            result = collect(study, data, out)
+    return result
+
+
+def _same_study(path: Path, keep: dict[str, Any]) -> None:
+    """A folder holds one study: settings may not change under its runs, but seeds, rows and the budget may grow."""
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        changed = [key for key in ("set", "baseline", "judge") if before.get(key) != keep[key]]
+        old = {row["label"]: row for row in before.get("row", [])}
+        changed += [f"row {row['label']}" for row in keep["row"] if row["label"] in old and old[row["label"]] != row]
+        moved = [row["label"] for row in keep["row"]][: len(old)] != list(old)
+        if changed or moved:
+            what = ", ".join(changed) or "the order of rows"
+            raise ConfigError(f"{path.parent} holds this study with another {what}. Choose another --out, or put it back.")
+    write_json(path, keep)
+
+
+def _root(out: Path, number: int, row: RowConfig, seed: int) -> Path:
+    return out / "runs" / f"{number:02d}-{slug(re.sub(r'[*]', 'p', row.label))}-seed{seed}"
+
+
+def _train_one(
+    study: StudyConfig,
+    number: int,
+    row: RowConfig,
+    seed: int,
+    data: Path,
+    out: Path,
+    *,
+    device: str,
+    threads: int | None,
+    left: float | None,
+    report: Report | None,
+) -> None:
+    root = _root(out, number, row, seed)
+    curve = _read(number, row, seed, out)
+    settings = settings_of(study, row, seed)
+    recipe = load_recipe(row.recipe, settings)
+    total = max(1, round(recipe.train.kimg * 1000 / recipe.train.batch))
+    spent = curve.ticks[-1]["seconds"] if curve.ticks else 0.0
+    done = bool(curve.ticks) and curve.ticks[-1]["step"] >= total
+    budget = None if study.minutes is None else study.minutes * 60 - spent
+    if budget is not None and budget <= 0:
+        done = True
+    limits = [x for x in (left, budget) if x is not None]
+    try:
+        if not done:
+            (root / "failure.txt").unlink(missing_ok=True)
+            name = f"{row.label} seed {seed}"
+            train(
+                data,
+                root,
+                row.recipe,
+                overrides=settings,
+                device=device,
+                threads=threads,
+                max_seconds=min(limits) if limits else None,
+                report=None if report is None else lambda tick: report(name, tick),
+            )
+            ended = _read(number, row, seed, out).ticks[-1]
+            done = ended["step"] >= total or (study.minutes is not None and ended["seconds"] >= study.minutes * 60)
+        if done and study.final and curve_folder(root) is not None:
+            _evaluate(study, data, root)
+    except LoopwrightError as error:
+        write_text(root / "failure.txt", f"{error}\n")
+
+
+def curve_folder(root: Path) -> Path | None:
+    """The run in a row's folder, if it was begun."""
+    found = sorted(p.parent for p in root.glob("*/config.json"))
+    return found[-1] if found else None
+
+
+def _evaluate(study: StudyConfig, data: Path, root: Path) -> None:
+    from loopwright.pipeline.embedding_cache import default_path
+    from loopwright.pipeline.evaluate import Settings, evaluate
+
+    run = curve_folder(root)
+    assert run is not None
+    if not (run / "evaluation" / "evaluation.json").exists():
+        measures = ("fad", "fad_inf", "kad", "density", "coverage", "is", "loops")
+        settings = Settings(n=study.final, metrics=measures, pictures=False)
+        evaluate(data, run, run / "evaluation", settings, cache=default_path())
+
+
+def _read(number: int, row: RowConfig, seed: int, out: Path) -> Curve:
+    root = _root(out, number, row, seed)
+    curve = Curve(number, row.label, row.title or row.recipe, seed)
+    run = curve_folder(root)
+    if run is not None:
+        curve.folder = run
+        curve.ticks = RunFolder(run).read_metrics()
+        baseline, final = run / "baseline.json", run / "evaluation" / "evaluation.json"
+        if baseline.exists():
+            curve.real = json.loads(baseline.read_text(encoding="utf-8"))
+        if final.exists():
+            rows = json.loads(final.read_text(encoding="utf-8"))["rows"]
+            curve.final = {r["row"]: r["values"] for r in rows}
+    failure = root / "failure.txt"
+    if failure.exists():
+        curve.failure = failure.read_text(encoding="utf-8").strip()
+    return curve
+
+
+def best_so_far(values: Sequence[float]) -> list[float]:
+    """The lowest value up to each point."""
+    return np.minimum.accumulate(np.asarray(values, dtype=np.float64)).tolist() if len(values) else []
+
+
+def reach(at: Sequence[float], values: Sequence[float], target: float) -> float | None:
+    """Where the lowest value so far first comes down to `target`, interpolated between measurements; None: nowhere."""
+    lowest = best_so_far(values)
+    for i, value in enumerate(lowest):
+        if value <= target:
+            if i == 0 or lowest[i - 1] == value:
+                return float(at[i])
+            share = (lowest[i - 1] - target) / (lowest[i - 1] - value)
+            return float(at[i - 1] + share * (at[i] - at[i - 1]))
+    return None
+
+
+def speed_up(base: Curve, other: Curve, key: str) -> dict[str, Any] | None:
+    """How much sooner `other` gets where `base` gets, and the reverse, by the lowest `key` so far.
+
+    `target` is the worse of the two best scores: the one that both reach. Ratios above 1 say that `other` is quicker.
+    None if either was never measured.
+    """
+    (k0, s0, v0), (k1, s1, v1) = base.series(key), other.series(key)
+    if not v0 or not v1:
+        return None
+    target = max(min(v0), min(v1))
+    images, others = reach(k0, v0, target), reach(k1, v1, target)
+    seconds, other_seconds = reach(s0, v0, target), reach(s1, v1, target)
+    assert images is not None
+    assert others is not None
+    assert seconds is not None
+    assert other_seconds is not None
+    return {
+        "target": target,
+        "kimg_base": images,
+        "kimg_other": others,
+        "images_ratio": images / others if others else None,
+        "seconds_ratio": seconds / other_seconds if other_seconds else None,
+        "base_needs_for_others_best": reach(k0, v0, min(v1)),
+        "other_needs_for_bases_best": reach(k1, v1, min(v0)),
+        "kimg_of_base": k0[-1],
+        "kimg_of_other": k1[-1],
+    }
+
+
+def collect(study: StudyConfig, data: Path, out: Path) -> dict[str, Any]:
+    """Read all runs of a study and write study.json, study.md, study.csv and the pictures."""
+    curves = [_read(number, row, seed, out) for number, row in enumerate(study.row) for seed in study.seeds]
+    judges = sorted({key.split("/", 1)[1] for c in curves for tick in c.ticks for key in tick if key.startswith("kad/")})
+    rows = [_summary(study, number, [c for c in curves if c.row == number], judges) for number in range(len(study.row))]
+    speed = []
+    for curve in curves:
+        base = [c for c in curves if c.label == study.baseline and c.seed == curve.seed]
+        if curve.label == study.baseline or not base:
+            continue
+        found = speed_up(base[0], curve, f"kad/{study.judge}")
+        if found:
+            speed.append({"label": curve.label, "seed": curve.seed} | found)
+    result = {
+        "study": study.model_dump(mode="json"),
+        "data": str(data),
+        "judges": judges,
+        "rows": rows,
+        "speed": speed,
+        "machine": _machine(curves),
+    }
+    write_json(Path(out) / "study.json", result)
+    write_text(Path(out) / "study.md", to_markdown(result))
+    write_text(Path(out) / "study.csv", to_csv(result))
+    if any(len(c.ticks) > 1 for c in curves):
+        plot_curves(Path(out) / "curves.png", curves, judges)
+        plot_health(Path(out) / "health.png", curves)
+    return result
+
+
+def _machine(curves: Sequence[Curve]) -> dict[str, Any]:
+    for curve in curves:
+        if curve.folder is not None and (curve.folder / "env.json").exists():
+            found: dict[str, Any] = json.loads((curve.folder / "env.json").read_text(encoding="utf-8"))
+            return found
+    return {}
+
+
+def _spread(values: Sequence[float]) -> dict[str, float] | None:
+    """Mean and range over seeds."""
+    if not values:
+        return None
+    return {"value": float(np.mean(values)), "low": float(min(values)), "high": float(max(values))}
+
+
+def _summary(study: StudyConfig, number: int, curves: Sequence[Curve], judges: Sequence[str]) -> dict[str, Any]:
+    row = study.row[number]
+    out: dict[str, Any] = {"label": row.label, "title": row.title or row.recipe, "recipe": row.recipe}
+    out["failures"] = {str(c.seed): c.failure for c in curves if c.failure}
+    out["seeds"] = [c.seed for c in curves if len(c.ticks) > 1]
+    out["kimg"] = [c.ticks[-1]["kimg"] for c in curves if c.ticks]
+    measured = [[t for t in c.ticks if f"kad/{study.judge}" in t] for c in curves]
+    measured = [ticks for ticks in measured if len(ticks) > 1]
+    best = [min(ticks, key=lambda t: t[f"kad/{study.judge}"]) for ticks in measured]
+    for judge in judges:
+        for name in MEASURES:
+            key = f"{name}/{judge}"
+            out[f"last/{key}"] = _spread([ticks[-1][key] for ticks in measured])
+            out[f"best/{key}"] = _spread([t[key] for t in best])
+            out[f"real/{key}"] = _spread([c.real[f"real-{key}"] for c in curves if f"real-{key}" in c.real])
+    speeds = [t["images_per_s"] for c in curves for t in c.ticks if "images_per_s" in t]
+    out["images_per_s"] = float(np.median(speeds)) if speeds else None
+    for name in ("saturation", "collapse", "dominance"):
+        values = [t[name] for c in curves for t in c.ticks if name in t]
+        out[name] = float(np.mean(values)) if values else None
+    finals = [c.final["generated"] for c in curves if "generated" in c.final]
+    if finals:
+        out["final"] = {
+            key: {
+                "value": float(np.mean([f[key]["value"] for f in finals])),
+                "low": float(min(f[key]["low"] for f in finals)),
+                "high": float(max(f[key]["high"] for f in finals)),
+            }
+            for key in finals[0]
+            if all(key in f for f in finals)
+        }
+    return out
+
+
+DECIMALS = {"fad": 2, "kad": 2, "density": 2, "coverage": 2, "is": 2, "fad_inf": 2}
+
+
+def _cell(value: dict[str, float] | None, decimals: int) -> str:
+    if value is None:
+        return "–"
+    if value["low"] == value["high"]:
+        return f"{value['value']:.{decimals}f}"
+    return f"{value['value']:.{decimals}f} [{value['low']:.{decimals}f}, {value['high']:.{decimals}f}]"
+
+
+def _number(value: float | None, suffix: str = "") -> str:
+    return "–" if value is None else f"{value:.3g}{suffix}"
+
+
+def to_markdown(result: dict[str, Any]) -> str:
+    """The page study.md."""
+    study, judges = result["study"], result["judges"]
+    seeds = ", ".join(map(str, study["seeds"]))
+    machine = result["machine"]
+    where = machine.get("gpu") or f"{machine.get('machine', '?')} CPU, {machine.get('threads', '?')} threads"
+    parts = [
+        f"# Study {study['name']}\n\nData {Path(result['data']).name}, {study['kimg']:g} thousand images a run"
+        + (f" or {study['minutes']:g} minutes" if study["minutes"] else "")
+        + f", seeds {seeds}. {where}, torch {machine.get('torch', '?')}.\n\n"
+        "Numbers are means over seeds with their range in brackets, at the measurement with the lowest KAD by "
+        f"{study['judge']} (which trains no discriminator where it is not named as a row's network). Embeddings are taken "
+        "from log-mels during training. `real` is as many training bars against the same held-out ones: the best to hope for.\n"
+    ]
+    head = ["row", "model", *[f"{name.upper() if name != 'density' and name != 'coverage' else name} {judge}"
+            for judge in judges for name in MEASURES], "images/s", "dominated", "collapsed"]  # fmt: skip
+    table: list[list[str]] = []
+    real = next((row for row in result["rows"] if any(row.get(f"real/kad/{j}") for j in judges)), None)
+    if real is not None:
+        cells = [_cell(real.get(f"real/{name}/{judge}"), DECIMALS[name]) for judge in judges for name in MEASURES]
+        table.append(["", "real", *cells, "", "", ""])
+    for row in result["rows"]:
+        cells = [_cell(row.get(f"best/{name}/{judge}"), DECIMALS[name]) for judge in judges for name in MEASURES]
+        shares = ["–" if row[k] is None else f"{row[k]:.0%}" for k in ("dominance", "collapse")]
+        table.append([row["label"], row["title"], *cells, _number(row["images_per_s"]), *shares])
+    parts.append(markdown_table(head, table))
+    finals = [row for row in result["rows"] if "final" in row]
+    if finals:
+        keys = [key for key in finals[0]["final"] if key.split("/")[0] in DECIMALS]
+        parts.append(
+            "\n## Finished audio, best checkpoint, through the vocoder\n\nBrackets: the widest of the seeds' intervals.\n"
+        )
+        lines = [
+            [row["label"], row["title"], *[_cell(row["final"].get(key), DECIMALS[key.split("/")[0]]) for key in keys]]
+            for row in finals
+        ]
+        parts.append(markdown_table(["row", "model", *keys], lines))
+    if result["speed"]:
+        base = study["baseline"]
+        parts.append(
+            f"\n## How much sooner than {base}\n\nBy the lowest KAD ({study['judge']}) so far. `target` is the score that both "
+            f"reach; ratios above 1 say the row is quicker than {base}.\n"
+        )
+        lines = []
+        for s in result["speed"]:
+            lines.append(
+                [
+                    s["label"], str(s["seed"]), _number(s["target"]), _number(s["kimg_base"]), _number(s["kimg_other"]),
+                    _number(s["images_ratio"], "x"), _number(s["seconds_ratio"], "x"),
+                    _number(s["base_needs_for_others_best"]) if s["base_needs_for_others_best"] is not None
+                    else f"> {s['kimg_of_base']:.3g}",
+                    _number(s["other_needs_for_bases_best"]) if s["other_needs_for_bases_best"] is not None
+                    else f"> {s['kimg_of_other']:.3g}",
+                ]
+            )  # fmt: skip
+        head = ["row", "seed", "target", f"kimg of {base}", "kimg of row", "images", "seconds",
+                f"{base} to row's best, kimg", f"row to {base}'s best, kimg"]  # fmt: skip
+        parts.append(markdown_table(head, lines))
+    failures = [(row["label"], seed, text) for row in result["rows"] for seed, text in row["failures"].items()]
+    if failures:
+        parts.append("\n## Runs that failed\n\n" + "".join(f"* {a}, seed {b}: {c}\n" for a, b, c in failures))
+    parts.append("\nCurves: curves.png. Saturation, gradients and spread of each run: health.png.\n")
+    return "\n".join(parts)
+
+
+def to_csv(result: dict[str, Any]) -> str:
+    """One line a row and number: label, title, key, value, low, high."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["row", "model", "key", "value", "low", "high"])
+    for row in result["rows"]:
+        values = {k: v for k, v in row.items() if isinstance(v, dict) and "value" in v}
+        values |= {f"final/{k}": v for k, v in row.get("final", {}).items()}
+        for key, value in values.items():
+            writer.writerow([row["label"], row["title"], key, value["value"], value["low"], value["high"]])
+        if row["images_per_s"] is not None:
+            writer.writerow([row["label"], row["title"], "images_per_s", row["images_per_s"], "", ""])
+    return out.getvalue()

@@ -1,0 +1,70 @@
+"""Adversarial losses and penalties. Logits come as one grid a head; every head has its own loss, then their weighted mean.
+
+Names of recipes: "hinge" (arXiv:1705.02894), "logistic" (StyleGAN2's, non-saturating), "relativistic" (pairs of real and
+fake, arXiv:1807.00734, as R3GAN uses it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LOSSES = ("hinge", "logistic", "relativistic")
+
+
+def weighted(losses: Sequence[Tensor], weights: Sequence[float] | None) -> Tensor:
+    """Sum of losses by weight; the plain mean without weights."""
+    if weights is None:
+        return torch.stack(list(losses)).mean()
+    total = losses[0] * weights[0]
+    for loss, weight in zip(losses[1:], weights[1:], strict=True):
+        total = total + loss * weight
+    return total
+
+
+def hinge_d(real: Iterable[Tensor], fake: Iterable[Tensor], weights: Sequence[float] | None = None) -> Tensor:
+    """Discriminator's hinge loss, one hinge a head, averaged over heads (arXiv:1705.02894, eq. 3)."""
+    return weighted([F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True)], weights)
+
+
+def hinge_g(fake: Iterable[Tensor], weights: Sequence[float] | None = None) -> Tensor:
+    """Generator's loss: minus the mean logit, averaged over heads."""
+    return -weighted([f.mean() for f in fake], weights)
+
+
+def loss_of_discriminator(
+    kind: str, real: Sequence[Tensor], fake: Sequence[Tensor], weights: Sequence[float] | None = None
+) -> Tensor:
+    """The discriminator's loss of a recipe."""
+    if kind == "hinge":
+        return hinge_d(real, fake, weights)
+    if kind == "logistic":
+        return weighted([F.softplus(-r).mean() + F.softplus(f).mean() for r, f in zip(real, fake, strict=True)], weights)
+    assert kind == "relativistic", kind
+    return weighted([F.softplus(f - r).mean() for r, f in zip(real, fake, strict=True)], weights)
+
+
+def loss_of_generator(
+    kind: str, fake: Sequence[Tensor], real: Sequence[Tensor] | None = None, weights: Sequence[float] | None = None
+) -> Tensor:
+    """The generator's loss of a recipe; "relativistic" also needs the logits of the real batch."""
+    if kind == "hinge":
+        return hinge_g(fake, weights)
+    if kind == "logistic":
+        return weighted([F.softplus(-f).mean() for f in fake], weights)
+    assert kind == "relativistic", kind
+    assert real is not None
+    return weighted([F.softplus(r - f).mean() for r, f in zip(real, fake, strict=True)], weights)
+
+
+def gradient_penalty(logits: Iterable[Tensor], inputs: Sequence[Tensor]) -> Tensor:
+    """Mean over samples of the squared gradient of the summed mean logits by `inputs` (zero-centred; R1 on real, R2 on fake).
+
+    For one logit a sample this is |dD/dx|^2 of arXiv:1801.04406. A grid counts with its mean, so that its size does not matter.
+    """
+    total = sum((grid.mean(dim=tuple(range(1, grid.dim()))).sum() for grid in logits), torch.zeros((), device=inputs[0].device))
+    grads = torch.autograd.grad(total, list(inputs), create_graph=True)
+    return torch.stack([g.square().flatten(1).sum(dim=1).mean() for g in grads]).sum()

@@ -1,0 +1,27 @@
+"""Data and networks for the training loop, see cheap.py."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import cheap
+
+from loopwright.data import PreparedData
+from loopwright.training import evaluate, loop
+
+
+@pytest.fixture(scope="session")
+def hits(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """40 labelled bars, 20 of them held out."""
+    return cheap.write_data(tmp_path_factory.mktemp("hits") / "prepared")
+
+
+@pytest.fixture
+def cheap_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "build_features", cheap.build)
+    monkeypatch.setattr(evaluate, "build_embedder", lambda name, mel: cheap.CheapEmbedder())

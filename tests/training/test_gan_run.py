@@ -1,0 +1,222 @@
+"""Whole runs: resumed equals unbroken, bit for bit, also after kill -9; two processes equal one; guards; conditional."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cheap
+import pytest
+import torch
+
+from loopwright.data import PreparedData
+from loopwright.errors import BusyError, InputError, TrainingDivergedError
+from loopwright.files import load_tensors
+from loopwright.pipeline.lock import locked
+from loopwright.pipeline.train_gan import train
+from loopwright.training import loop
+from loopwright.training.gan import descend
+from loopwright.training.loop import build_gan, load_model
+from loopwright.training.recipe import load_recipe
+from loopwright.training.runs import RunFolder
+
+PROGRAM = Path(cheap.__file__)
+
+
+def merged(**parts: dict[str, Any]) -> dict[str, Any]:
+    return {key: value | parts.get(key, {}) for key, value in cheap.SIZES.items()} | {
+        key: value for key, value in parts.items() if key not in cheap.SIZES
+    }
+
+
+def run(data: PreparedData, runs: Path, overrides: dict[str, Any] | None = None, **more: Any) -> RunFolder:
+    return RunFolder(train(data.path, runs, "tiny", overrides=overrides or cheap.SIZES, device="cpu", **more))
+
+
+def state(folder: RunFolder) -> dict[str, torch.Tensor]:
+    return load_tensors(folder.checkpoint("last"))[0]
+
+
+def told(folder: RunFolder) -> list[dict[str, Any]]:
+    """Metrics without the clock."""
+    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_s")} for row in folder.read_metrics()]
+
+
+def assert_same(a: RunFolder, b: RunFolder) -> None:
+    one, two = state(a), state(b)
+    assert one.keys() == two.keys()
+    different = [key for key in one if not torch.equal(one[key], two[key])]
+    assert not different
+    assert told(a) == told(b)
+    assert load_tensors(a.checkpoint("best"))[0].keys() == load_tensors(b.checkpoint("best"))[0].keys()
+
+
+@pytest.fixture(scope="module")
+def unbroken(hits: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "build_features", cheap.build)
+        patch.setattr("loopwright.training.evaluate.build_embedder", lambda name, mel: cheap.CheapEmbedder())
+        return run(hits, tmp_path_factory.mktemp("unbroken"))
+
+
+def test_run_folder_holds_what_design_says(unbroken: RunFolder) -> None:
+    for name in ("config.json", "env.json", "metrics.jsonl", "baseline.json"):
+        assert (unbroken.path / name).is_file()
+    assert len(list(unbroken.samples.glob("*.png"))) == 1  # 0, 12 and 24 images are all "0.0 thousand"
+    assert len(list(unbroken.samples.glob("*.wav"))) == 4
+    rows = unbroken.read_metrics()
+    assert [row["step"] for row in rows] == [0, 1, 2, 3, 4, 5, 6]
+    assert {"loss/d", "loss/g", "saturation", "grad/g", "pairwise/fake", "collapse", "dominance"} <= rows[1].keys()
+    assert {"fad/random:yamnet", "kad/random:yamnet", "coverage/random:yamnet"} <= rows[3].keys()
+    generator, header = load_model(unbroken.checkpoint("best"))
+    assert header["kind"] == "generator"
+    assert generator(torch.zeros(1, 6)).shape == (1, 64, 256)
+
+
+def test_stopped_and_continued_equals_unbroken(
+    hits: PreparedData, tmp_path: Path, unbroken: RunFolder, cheap_networks: None
+) -> None:
+    first = run(hits, tmp_path, max_seconds=0.0)
+    assert first.read_metrics()[-1]["step"] == 1
+    with first.metrics.open("a") as log:  # what a kill leaves behind: a row after the checkpoint, and half a row
+        log.write(json.dumps({"step": 2, "kimg": 0.008}) + '\n{"step": 3, "km')
+    again = run(hits, tmp_path)
+    assert again == first
+    assert_same(again, unbroken)
+
+
+def test_killed_and_continued_equals_unbroken(
+    hits: PreparedData, tmp_path: Path, unbroken: RunFolder, cheap_networks: None
+) -> None:
+    """kill -9 of a real process at an arbitrary moment after its second tick."""
+    arguments = [sys.executable, str(PROGRAM), str(hits.path), str(tmp_path), json.dumps(cheap.SIZES)]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    metrics = tmp_path / "00000-tiny" / "metrics.jsonl"
+    deadline = time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < deadline:
+        if metrics.exists() and len(metrics.read_bytes().splitlines()) >= 3:
+            break
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    _, errors = process.communicate()
+    assert metrics.exists(), errors.decode()
+    assert len(metrics.read_bytes().splitlines()) < 7 or process.returncode == 0
+    assert_same(run(hits, tmp_path), unbroken)
+
+
+def test_other_seeds_differ(hits: PreparedData, tmp_path: Path, unbroken: RunFolder, cheap_networks: None) -> None:
+    other = run(hits, tmp_path, merged(train={"seed": 1, "kimg": 0.004}))
+    assert other.read_metrics()[1]["loss/d"] != unbroken.read_metrics()[1]["loss/d"]
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@pytest.mark.parametrize("kind", ["projected", "stylegan2"])
+def test_two_processes_equal_one_with_the_joint_batch(
+    kind: str, hits: PreparedData, tmp_path: Path, cheap_networks: None
+) -> None:
+    """gloo on the CPU. Weights after three steps agree but for rounding, which Adam's first steps magnify."""
+    settings = merged(
+        train={"batch": 8, "kimg": 0.024, "tick_kimg": 0.008, "loss": "hinge" if kind == "projected" else "logistic"},
+        discriminator={"kind": kind, "r1_gamma": 1.0, "small": 0.5 if kind == "projected" else 0.0},
+    )
+    alone = run(hits, tmp_path / "one", settings)
+    environment = os.environ | {
+        "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    arguments = [sys.executable, str(PROGRAM), str(hits.path), str(tmp_path / "two"), json.dumps(settings)]
+    ranks = [environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    processes = [subprocess.Popen(arguments, env=variables, **quiet) for variables in ranks]  # type: ignore[call-overload]
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors.decode()
+    both = RunFolder(tmp_path / "two" / "00000-tiny")
+    for one, two in zip(alone.read_metrics()[1:], both.read_metrics()[1:], strict=True):
+        for key in ("loss/d", "loss/g", "logit/real", "grad/d"):
+            assert two[key] == pytest.approx(one[key], rel=2e-3, abs=2e-4), key
+    a, b = state(alone), state(both)
+    assert a.keys() == b.keys()
+    for key, value in a.items():
+        if key.startswith(("generator/", "discriminator/")):
+            gap = (value.float() - b[key].float()).norm() / (value.float().norm() + 0.1)
+            assert gap < 1e-2, key
+
+
+def test_batch_that_cannot_be_shared(hits: PreparedData, tmp_path: Path, cheap_networks: None) -> None:
+    from loopwright.errors import ConfigError
+    from loopwright.training.parallel import World
+
+    with pytest.raises(ConfigError, match=r"train\.batch 4 cannot be shared by 3 processes"):
+        loop.train_gan(
+            RunFolder(tmp_path), load_recipe("tiny", cheap.SIZES), hits, device=torch.device("cpu"), world=World(0, 3)
+        )
+
+
+def test_nan_is_told_before_anything_changes(hits: PreparedData, cheap_networks: None) -> None:
+    gan = build_gan(load_recipe("tiny", cheap.SIZES), hits, torch.device("cpu"))
+    parameter = gan.optimizer_g.param_groups[0]["params"][0]
+    before = parameter.detach().clone()
+    with pytest.raises(TrainingDivergedError, match=r"loss/g became nan at step 7\. Lower the learning rate"):
+        descend(gan.optimizer_g, (parameter * float("nan")).sum(), name="loss/g", step=7)
+    with pytest.raises(TrainingDivergedError, match=r"gradient of loss/g became (nan|inf)"):
+        descend(gan.optimizer_g, (parameter * 0).sqrt().sum(), name="loss/g", step=7)  # 0 * inf
+    assert torch.equal(parameter, before)
+
+
+def test_diverged_run_keeps_its_last_checkpoint(
+    hits: PreparedData, tmp_path: Path, cheap_networks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = loop.Batches.__call__
+
+    def poisoned(self: loop.Batches, step: int) -> torch.Tensor:
+        return good(self, step) * (float("nan") if step == 2 else 1.0)
+
+    monkeypatch.setattr(loop.Batches, "__call__", poisoned)
+    with pytest.raises(TrainingDivergedError, match="at step 2"):
+        run(hits, tmp_path)
+    folder = RunFolder(tmp_path / "00000-tiny")
+    assert load_tensors(folder.checkpoint("last"))[1]["step"] == 2
+    assert all(torch.isfinite(x).all() for x in state(folder).values())
+
+
+def test_out_of_memory_names_batch_and_sizes(
+    hits: PreparedData, tmp_path: Path, cheap_networks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried 1 TB")
+
+    monkeypatch.setattr(loop, "train_step", full)
+    with pytest.raises(InputError, match=r"out of memory with train.batch 4 and generator.channels \[12, 12, 8, 8\]. Lower"):
+        run(hits, tmp_path)
+
+
+def test_one_process_at_a_time(hits: PreparedData, tmp_path: Path, unbroken: RunFolder, cheap_networks: None) -> None:
+    with (
+        locked(unbroken.path, "held"),
+        pytest.raises(BusyError, match="another process is training"),
+    ):
+        run(hits, unbroken.path)
+
+
+def test_conditional_run_learns_styles_and_its_model_knows_them(
+    hits: PreparedData, tmp_path: Path, cheap_networks: None
+) -> None:
+    folder = run(hits, tmp_path, merged(train={"condition": "style", "kimg": 0.004}))
+    generator, header = load_model(folder.checkpoint("best"))
+    assert header["styles"] == ["funk", "house", "rock"]
+    assert generator.classes == 3
+    row = folder.read_metrics()[-1]
+    assert {f"style/{name}" for name in header["styles"]} <= row.keys()
+    assert all(0 <= row[f"style/{name}"] <= 1 for name in header["styles"])
