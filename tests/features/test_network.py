@@ -13,6 +13,7 @@ from loopwright.errors import ConfigError, MelMismatchError, WeightsError
 from loopwright.features import build, build_embedder, load_judge
 from loopwright.features.bridge import Bridge, time_weights
 from loopwright.features.registry import NETWORKS, network_class
+from loopwright.models.discriminator import ProjectedDiscriminator
 
 WITH_TAPS = [name for name in NETWORKS if network_class(name).taps]
 
@@ -169,3 +170,30 @@ def test_truncated_and_foreign_files_are_refused(tmp_path: Path, weights_dir: Pa
         build("yamnet", LOOP16, weights=cut)
     with pytest.raises(WeightsError, match="not the weights of yamnet"):
         build("yamnet", LOOP16, weights=weights_dir / "mtat_fcn.safetensors")
+
+
+@pytest.mark.parametrize("name", WITH_TAPS)
+def test_every_network_teaches_a_discriminator(name: str) -> None:
+    """Heads on its features learn to tell two bars from two others, and the input gets a gradient from what they learned."""
+    net = build(f"random:{name}", LOOP16)
+    real = some_log_mel(LOOP16)
+    fake = some_log_mel(LOOP16, seed=1).sort(dim=1).values  # spectra that fall: another kind of picture
+    discriminator = ProjectedDiscriminator([net])
+    with torch.no_grad():
+        features = discriminator.features(real), discriminator.features(fake)
+    optimizer = torch.optim.Adam(discriminator.parameters(), lr=2e-3, betas=(0.0, 0.99))
+    losses = []
+    for _ in range(5):
+        on_real, on_fake = (discriminator.judge(side) for side in features)
+        loss = torch.stack(
+            [(1 - r).relu().mean() + (1 + f).relu().mean() for r, f in zip(on_real, on_fake, strict=True)]
+        ).mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[-1] < losses[0]
+    fake = fake[:1].requires_grad_(True)
+    (gradient,) = torch.autograd.grad(torch.stack([grid.mean() for grid in discriminator(fake)]).mean(), fake)
+    assert torch.isfinite(gradient).all()
+    assert float(gradient.abs().max()) > 0

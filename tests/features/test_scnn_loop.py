@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from loopwright.config import LOOP16, LOOP48
-from loopwright.data import PreparedData
-from loopwright.data.prepared import PreparedWriter
 from loopwright.errors import ConfigError, InputError
 from loopwright.features import build, load_judge, load_network
 from loopwright.features.scnn_loop import ScnnLoop
@@ -123,25 +121,6 @@ def test_loss_falls_and_steps_depend_on_seed_and_step_alone() -> None:
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
     again = build_trainee(config, 2)
     assert [train_step(again, gather, rows) for _ in range(2)] == losses[:2]
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """48 bars of two styles: low and high noise."""
-    path = tmp_path_factory.mktemp("classifier") / "prepared"
-    rng = np.random.default_rng(0)
-    with PreparedWriter(path, LOOP16, 1, audio=False) as writer:
-        for i in range(48):
-            style = ("low", "high")[i % 2]
-            log_mel = rng.normal(-3, 0.2, (64, 256)).astype(np.float32)
-            log_mel[slice(0, 20) if style == "low" else slice(40, 64)] += 1.0
-            record = {"id": i, "file": f"{i}.wav", "bar": 0, "bpm": 120.0, "split": "train" if i < 36 else "test",
-                      "source": f"s{i // 2}", "licence": "CC0-1.0", "style": style, "kind": "drum", "kit": "k"}  # fmt: skip
-            writer.add(log_mel, None, record)
-        writer.commit()
-        writer.finish()
-    assert len(PreparedData.open(path)) == 48
-    return path
 
 
 def test_a_killed_run_continues_as_if_it_had_not_been(prepared: Path, tmp_path: Path) -> None:

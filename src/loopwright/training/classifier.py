@@ -33,7 +33,7 @@ class ClassifierConfig(BaseModel, frozen=True, extra="forbid"):
     """One training run."""
 
     width: PositiveInt = 16  # channels of the first layers; the paper's network is 64 wide
-    layers: int = Field(default=6, ge=4, le=7)  # each halves both axes: 64 bands allow 6
+    layers: int = Field(default=6, ge=4, le=6)  # each halves both axes: 64 bands allow 6
     steps: PositiveInt = 1_000
     batch: PositiveInt = 32
     lr: PositiveFloat = 4e-3  # highest, after a tenth of the steps; down to 0 along a cosine
