@@ -1,5 +1,5 @@
 // Pictures of loops: the server sends them gray, the page colours them. The hue tells where the sound's weight lies:
-// ember for low, sea for high.
+// ember for low, by rose and violet, to sea for high.
 const cache = new Map(); // loop id -> Promise<{ width, height, data: Uint8Array, hue }>
 
 export function picture(loop, url) {
@@ -20,16 +20,30 @@ async function load(url) {
   context.drawImage(bitmap, 0, 0);
   const rgba = context.getImageData(0, 0, width, height).data;
   const data = new Uint8Array(width * height);
+  for (let i = 0; i < data.length; i++) data[i] = rgba[4 * i];
+  stretch(data);
   let sum = 0, weighted = 0;
   for (let i = 0; i < data.length; i++) {
-    data[i] = rgba[4 * i];
     const heavy = (data[i] / 255) ** 2;
     sum += heavy;
     weighted += heavy * (1 - Math.floor(i / width) / (height - 1));
   }
   const centre = sum ? weighted / sum : 0.4; // 0 lowest band, 1 highest
-  const t = Math.min(1, Math.max(0, (centre - 0.22) / 0.34));
-  return { width, height, data, hue: 38 + 205 * t };
+  const t = Math.min(1, Math.max(0, (centre - 0.3) / 0.26));
+  return { width, height, data, hue: (62 - 222 * t + 360) % 360 };
+}
+
+// Each picture uses the whole range: from its quietest tenth (of what sounds at all) to its loudest hundredth.
+function stretch(data) {
+  const counts = new Uint32Array(256);
+  let total = 0;
+  for (const v of data) if (v) { counts[v]++; total++; }
+  if (!total) return;
+  let low = 0, high = 255;
+  for (let sum = 0; low < 255 && (sum += counts[low]) < 0.12 * total;) low++;
+  for (let sum = 0; high > 0 && (sum += counts[high]) < 0.008 * total;) high--;
+  const span = Math.max(48, high - low);
+  for (let i = 0; i < data.length; i++) data[i] = Math.min(255, Math.max(0, (255 * (data[i] - low)) / span));
 }
 
 // OKLCH to sRGB bytes (Ottosson 2020).
@@ -50,7 +64,7 @@ function colours(hue, dark) {
       const v = (i / 255) ** 1.15;
       const bump = Math.sin(Math.PI * Math.min(1, v * 0.92));
       const [r, g, b] = dark
-        ? oklch(0.19 + 0.74 * v, 0.012 + 0.15 * bump, hue - 22 + 30 * v)
+        ? oklch(0.19 + 0.74 * v, 0.012 + 0.15 * bump, hue - 14 + 22 * v)
         : oklch(0.955 - 0.6 * v, 0.008 + 0.15 * Math.sin((Math.PI * v) / 1.35), hue - 8 + 14 * v);
       table[i] = (255 << 24) | (b << 16) | (g << 8) | r;
     }
