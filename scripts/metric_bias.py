@@ -1,15 +1,17 @@
 """How FAD, FAD-inf and KAD of real loops against other real loops depend on N: the figure of docs/metrics.md.
 
 Run: python scripts/metric_bias.py CORPUS -o OUT --judge yamnet,musicnn --pool 4000
-CORPUS is a folder of WAV loops. Two sets of N loops, without a common loop, are drawn `--draws` times for each N; both sets
-come from one distribution, so an honest measure is 0. Beside the loops: a Gaussian with their mean and covariance, where N
-can be as large as one likes. Writes bias.json and bias.png.
+CORPUS is a folder of WAV loops (or --from-cache FILE: what `loopwright evaluate --cache FILE` has embedded). Two sets of N
+loops, without a common loop, are drawn `--draws` times for each N; both sets come from one distribution, so an honest measure
+is 0. Beside the loops: a Gaussian with their mean and covariance, where N can be as large as one likes. Writes bias.json and
+bias.png.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -20,27 +22,34 @@ from loopwright.audio.io import read_audio
 from loopwright.audio.resample import resample_circle
 from loopwright.data.scan import find_audio
 from loopwright.features import load_judge
-from loopwright.pipeline.embedding_cache import EmbeddingCache
+from loopwright.pipeline.embedding_cache import EmbeddingCache, content_hash
 from loopwright.pipeline.evaluate import _through
 
-SIZES = (100, 200, 500, 1000, 2000, 5000)
+SIZES = (100, 200, 500, 1000, 1500, 2000, 5000)
 NAMES = ("fad", "fad_inf", "kad", "coverage")
 
 
 def embed(folder: Path, judge_name: str, count: int, cache: EmbeddingCache, seed: int) -> np.ndarray:
+    """Embeddings of `count` files of the folder, (count, D)."""
     judge = load_judge(judge_name)
     files = [found.path for found in find_audio(folder)]
     chosen = np.random.default_rng(seed).permutation(len(files))[:count]
     out: list[np.ndarray] = []
     for start in range(0, len(chosen), 32):
-        clips, keys = [], []
+        clips = []
         for i in chosen[start : start + 32]:
             audio = read_audio(files[i])
             clips.append(resample_circle(audio.samples.mean(axis=1), round(audio.length_s * 16_000)))
-            keys.append(f"{files[i].name} of {folder.name}")
-        out += _through(judge, clips, keys, cache, "by name")
+        out += _through(judge, clips, [content_hash(clip) for clip in clips], cache, "embedding")
         print(f"{judge_name}: {len(out)} of {len(chosen)}", flush=True)
     return np.stack(out)
+
+
+def cached(path: Path, judge_name: str) -> np.ndarray:
+    """All embeddings that an evaluation has left in its cache file, in the order of their hashes, which is a random one."""
+    with sqlite3.connect(path) as db:
+        rows = db.execute("SELECT value FROM vectors WHERE space LIKE ? ORDER BY key", [f"{judge_name} % embedding"]).fetchall()
+    return np.stack([np.frombuffer(value, dtype="<f4") for (value,) in rows])
 
 
 def measure(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
@@ -65,7 +74,8 @@ def curve(draw: object, sizes: list[int], draws: int) -> dict[str, list[list[flo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path)
+    parser.add_argument("corpus", type=Path, nargs="?")
+    parser.add_argument("--from-cache", type=Path, help="embeddings that `loopwright evaluate --cache` has kept, instead")
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--judge", default="yamnet,musicnn")
     parser.add_argument("--pool", type=int, default=4000)
@@ -77,7 +87,10 @@ def main() -> None:
     cache = EmbeddingCache(args.cache)
     result: dict[str, dict] = {}
     for judge in args.judge.split(","):
-        pool = embed(args.corpus, judge, args.pool, cache, args.seed).astype(np.float64)
+        if args.from_cache:
+            pool = cached(args.from_cache, judge).astype(np.float64)
+        else:
+            pool = embed(args.corpus, judge, args.pool, cache, args.seed).astype(np.float64)
         mean, spread = pool.mean(axis=0), np.linalg.cholesky(np.cov(pool, rowvar=False) + 1e-9 * np.eye(pool.shape[1]))
 
         def of_loops(n: int, i: int, pool: np.ndarray = pool) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +108,7 @@ def main() -> None:
             "sizes": loops,
             "loops": curve(of_loops, loops, args.draws),
             "gaussian_sizes": list(SIZES),
-            "gaussian": curve(of_gaussian, list(SIZES), 2),
+            "gaussian": curve(of_gaussian, list(SIZES), 1),
         }
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "bias.json").write_text(json.dumps({"seed": args.seed, "draws": args.draws, **result}, indent=1) + "\n")
@@ -120,7 +133,7 @@ def draw(result: dict[str, dict], path: Path) -> None:
                 axis.plot(values["gaussian_sizes"], gaussian, ":", color=colour, label=f"{text}, Gaussian")
             axis.axhline(0.969 if names == ("coverage",) else 0.0, color="black", lw=0.7)
             axis.set_xscale("log")
-            axis.set_xticks(SIZES, [str(n) for n in SIZES])
+            axis.set_xticks(SIZES, [str(n) if n != 1500 else "" for n in SIZES])
             axis.set_xticks([], minor=True)
             axis.set_xlabel("N on each side", fontsize=8)
             axis.set_title(f"{judge} ({values['dim']} dimensions)", fontsize=9)
