@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from loopwright.audio.mel import LogMel, MelInverse, mel_filterbank
+from loopwright.audio.stft import circular_stft
 from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig
 from loopwright.errors import InputError, MelMismatchError
 from loopwright.files import load_tensors, save_tensors
@@ -170,3 +171,16 @@ def test_files_that_will_not_do(tmp_path: Path) -> None:
         load(path, LOOP16)
     with pytest.raises(InputError, match="train vocoder"):
         load(tmp_path / "none.safetensors", LOOP16)
+
+
+def test_holding_low_bins_brings_them_nearer_to_the_prior() -> None:
+    house, log_mel = tiny(), noisy_mel()
+    x = torch.randn(1, LOOP16.bar_samples, generator=torch.Generator().manual_seed(5))
+    prior = house.prior(log_mel)[..., : house.tone_bins]
+
+    def away(hold: float) -> float:
+        house.config = TINY.model_copy(update={"hold": hold})
+        spectrum = circular_stft(house.correct(x, log_mel, 4), LOOP16.n_fft, LOOP16.hop).transpose(1, 2)
+        return float((spectrum.abs()[..., : house.tone_bins] - prior).norm() / prior.norm())
+
+    assert away(0.5) < 0.8 * away(0.0)

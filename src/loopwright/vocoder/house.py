@@ -44,6 +44,7 @@ class HouseConfig(BaseModel, frozen=True, extra="forbid"):
     noise_channels: PositiveInt = 32  # noise values per frame that the network sees
     tone_hz: float = Field(default=1500.0, gt=0)  # below, phases start from the gradient of the magnitudes
     refine: int = Field(default=2, ge=0, le=64)  # corrections of the mel at the end
+    hold: float = Field(default=0.0, ge=0, le=1)  # share of the prior's own magnitudes in those corrections below tone_hz
     low: float = -5.0  # log10 mels are scaled so that low..high becomes -1..1
     high: float = 1.0
 
@@ -204,13 +205,19 @@ class HouseVocoder(Vocoder):
         """Bring the mel of a loop nearer to the wanted one by smooth gains on its STFT. (B, N) -> (B, N)."""
         mel = self.mel
         wanted = log_mel.transpose(1, 2)
+        k, hold = self.tone_bins, self.config.hold
+        prior = self.prior(log_mel)[..., :k].clamp_min(1e-7).log() if hold and times else None
         for _ in range(times):
             spectrum = circular_stft(loop, mel.n_fft, mel.hop).transpose(1, 2)
             real, imag = spectrum.real, spectrum.imag
             # Not abs(): its backward is slow on a CPU.
             magnitude = (real.square() + imag.square() + 1e-14).sqrt()
             have = self.prior.bands(magnitude).clamp_min(mel.log_floor).log10()
-            gain = self.prior.spread((wanted - have).clamp(-1.5, 1.5) * LN10).exp()
+            gain = self.prior.spread((wanted - have).clamp(-1.5, 1.5) * LN10)
+            if prior is not None:  # low bands are narrow: the mel says nearly what every bin should be
+                toward = (prior - magnitude[..., :k].log()).clamp(-LN10, LN10)
+                gain = torch.cat([torch.lerp(gain[..., :k], toward, hold), gain[..., k:]], dim=-1)
+            gain = gain.exp()
             loop = circular_istft(torch.complex(real * gain, imag * gain).transpose(1, 2), mel.n_fft, mel.hop)
         return loop
 
