@@ -17,8 +17,8 @@ from loopwright.errors import InputError
 Float32 = npt.NDArray[np.float32]
 CROSSFADE_SAMPLES = 1024
 # Signalsmith's own preset is 120 and 30 ms. It moves whole blocks, so a click off a block's centre lands late or early by its
-# distance times the change of tempo: 1.1 ms at worst. These settings, at the same cost, 0.6 ms (benchmarks/stretch.py).
-BLOCK_S = 0.100
+# distance times the change of tempo: 1.1 ms at worst. These settings cost a quarter less: 0.9 ms (docs/results/data.md).
+BLOCK_S = 0.080
 INTERVAL_S = 0.025
 MAX_FACTOR = 4.0
 SAME_PITCH = 2 ** (1.5 / 1200) - 1  # a change of length this small is a resampling: 1.5 cents, and nothing smeared
@@ -66,7 +66,8 @@ def stretch_circle(x: Float32, n_out: int, rate_hz: int, *, seed: int = 0) -> Fl
     stretcher.configure(len(channels), round(BLOCK_S * rate_hz), round(INTERVAL_S * rate_hz))
     factor = n / n_out
     fade = min(CROSSFADE_SAMPLES, n_out // 4)
-    pad = 2 * stretcher.blockSamples() + int(np.ceil(fade * factor))  # edges are the stretcher's own for about a block
+    # the edges are the stretcher's own for about a block
+    pad = round(1.25 * stretcher.blockSamples()) + int(np.ceil(fade * factor))
     turns = np.take(channels, np.arange(-pad, n + pad), axis=1, mode="wrap")
     stretcher.setTimeFactor(factor)
     long = np.asarray(stretcher.process(np.ascontiguousarray(turns)), dtype=np.float32)

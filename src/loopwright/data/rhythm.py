@@ -86,13 +86,12 @@ class Tempogram:
         return complex(self.spectrum[index]) if index < len(self.spectrum) else 0j
 
     def grid(self, bpm: float) -> float:
-        """How well onsets repeat on the eighths, sixteenths, thirty-seconds or triplets of a tempo: 0 to 1.
+        """How well onsets repeat on the eighths, sixteenths or thirty-seconds of a tempo: 0 to 1.
 
         Above 0.15 is clear. Tempi an octave apart share all but one of these and come out alike: onsets alone do not tell.
         """
         beat_hz = bpm / 60
-        straight = max(abs(self.at(k * beat_hz)) for k in (2, 4, 8))
-        return max(straight, 0.5 * abs(self.at(3 * beat_hz)))
+        return max(abs(self.at(k * beat_hz)) for k in (2, 4, 8))
 
     def phase_s(self, bpm: float) -> float:
         """How late the sixteenth grid of the onsets is, in seconds: within half a sixteenth either way."""

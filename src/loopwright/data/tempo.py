@@ -25,17 +25,17 @@ _BARS = {
     0.5: -3.0,
     1.0: -1.8,
     2.0: -1.6,
-    3.0: -4.0,
+    3.0: -5.0,
     4.0: -0.9,
-    6.0: -3.0,
+    6.0: -4.0,
     8.0: -1.8,
-    12.0: -3.5,
+    12.0: -4.5,
     16.0: -2.5,
     32.0: -4.0,
 }
-_OTHER_BARS = -5.0
+_OTHER_BARS = -6.0
 _NOT_WHOLE = -4.5  # a file that is no whole number of beats: a recording, or a loop with a tail
-_GRID_NATS = 40.0  # per unit of Tempogram.grid
+_GRID_NATS = 20.0  # per unit of Tempogram.grid; chosen on 160 loops of human drumming (docs/results/data.md)
 SAME = 0.012  # tempi this close (relative) are the same statement
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 import torch
 
 from loopwright.audio import level
 from loopwright.audio.io import read_audio
 from loopwright.audio.mel import LogMel
-from loopwright.audio.resample import resample_circle
 from loopwright.audio.stretch import SAME_PITCH, stretch_circle
 from loopwright.config import MelConfig
 from loopwright.data.clues import Clue, clues_from_name, key_from_name, says_one_shot
@@ -231,6 +231,23 @@ def _rows(mono: Float32, rate_hz: int, reading: Reading, settings: PrepareSettin
     return [cut_circle(mono, start + round(i * row_length), round(row_length), rate_hz) for i in range(n_rows)]
 
 
+def resample_turn(row: Float32, n_out: int) -> Float32:
+    """Resample one turn of a loop to `n_out` samples with soxr, through its own wrap-around. (N,) -> (n_out,).
+
+    Recordings' lengths are any numbers, often nearly prime, for which `resample_circle` is ten times slower. The result is as
+    periodic (the ratio of rates is that of the lengths), and off by less than half a sample.
+    """
+    n = len(row)
+    if n == n_out:
+        return row
+    reach = 1024  # samples at the lower rate; soxr's longest filter is far shorter
+    pad = int(np.ceil(reach * max(1.0, n / n_out)))
+    turns = np.take(row, np.arange(-pad, n + pad), mode="wrap")
+    out = np.asarray(soxr.resample(turns, n, n_out, quality="HQ"), dtype=np.float32)
+    start = round(pad * n_out / n)
+    return out[start : start + n_out]
+
+
 def fit_row(row: Float32, rate_hz: int, mel_rate_hz: int, n_out: int) -> Float32:
     """One circle at any rate and tempo -> `n_out` samples at `mel_rate_hz`, same pitch. All steps are circular.
 
@@ -238,11 +255,11 @@ def fit_row(row: Float32, rate_hz: int, mel_rate_hz: int, n_out: int) -> Float32
     """
     ratio = n_out / mel_rate_hz / (len(row) / rate_hz)
     if abs(ratio - 1) < SAME_PITCH:
-        return resample_circle(row, n_out)
+        return resample_turn(row, n_out)
     if rate_hz > mel_rate_hz:
-        row, rate_hz = resample_circle(row, round(len(row) * mel_rate_hz / rate_hz)), mel_rate_hz
+        row, rate_hz = resample_turn(row, round(len(row) * mel_rate_hz / rate_hz)), mel_rate_hz
     stretched = stretch_circle(row, round(n_out * rate_hz / mel_rate_hz), rate_hz)
-    return resample_circle(stretched, n_out)
+    return resample_turn(stretched, n_out)
 
 
 def _analyse(
