@@ -1,4 +1,4 @@
-"""Shared fixtures. Material beside the project (`../shared`) is used where it exists; tests that need it skip with a reason elsewhere."""
+"""Shared fixtures. Material beside the project (`../shared`) is used where it is; elsewhere its tests skip with a reason."""
 
 from __future__ import annotations
 

@@ -12,9 +12,14 @@ from loopwright.files import atomic_path, load_tensors, save_tensors, sha256_of,
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"x": 1})
-    with pytest.raises(RuntimeError, match="stop"), atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError("stop")
+
+    def stop_half_way() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        stop_half_way()
     assert path.read_text() == '{\n  "x": 1\n}\n'
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 

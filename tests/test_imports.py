@@ -13,12 +13,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors"},
     "files": {"errors"},
     "audio": {"config", "errors", "files"},
-    **{name: BASE for name in MIDDLE},
+    **dict.fromkeys(MIDDLE, BASE),
     "training": BASE | MIDDLE,
     "pipeline": BASE | MIDDLE | {"training"},
     "cli": {"pipeline", "errors", "config", "studio"},
     "studio": {"pipeline", "errors", "config", "files"},
     "__init__": {"pipeline"},
+    "__main__": {"cli"},
 }
 
 

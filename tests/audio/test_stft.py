@@ -15,9 +15,7 @@ def test_stft_equals_a_plain_transform_of_wrapped_frames() -> None:
     x = rng.standard_normal(60)
     n_fft, hop = 16, 5
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
-    want = np.stack(
-        [np.fft.rfft(window * x[(t * hop - n_fft // 2 + np.arange(n_fft)) % 60]) for t in range(12)], axis=1
-    )
+    want = np.stack([np.fft.rfft(window * x[(t * hop - n_fft // 2 + np.arange(n_fft)) % 60]) for t in range(12)], axis=1)
     got = circular_stft(torch.from_numpy(x), n_fft, hop).numpy()
     np.testing.assert_allclose(got, want, atol=1e-6)
 

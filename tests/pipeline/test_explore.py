@@ -72,7 +72,7 @@ def test_directions_are_principal_and_their_effect_is_what_is_measured(model: Mo
     save_directions(tmp_path / "d.json", found)
     assert [d.name for d in load_directions(tmp_path / "d.json")] == [d.name for d in found]
     assert pick(found, "1") is found[1]
-    with pytest.raises(InputError, match="no direction 'louder'. There are: 0 "):
+    with pytest.raises(InputError, match=r"no direction .louder.\. There are: 0 "):
         pick(found, "louder")
     (tmp_path / "d.json").write_text("{")
     with pytest.raises(InputError, match=r"d\.json is damaged"):

@@ -115,7 +115,9 @@ def test_an_existing_folder_is_kept_unless_forced(model_file: Path, tmp_path: Pa
     assert (out / "manifest.json").exists()
 
 
-def test_a_failure_half_way_leaves_the_old_pack_and_no_debris(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_half_way_leaves_the_old_pack_and_no_debris(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = generate_pack(str(model_file), tmp_path / "P", seeds=[0])
     before = sorted(p.name for p in (out / "Loops").iterdir())
     calls = []
@@ -158,7 +160,7 @@ def test_a_style_for_a_model_without_styles(model: Model) -> None:
 
 
 def test_unknown_damaged_and_newer_models(model_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no model 'dums'. Bundled models: "):
+    with pytest.raises(InputError, match=r"no model 'dums'\. Bundled models: "):
         load("dums")
     data = bytearray(model_file.read_bytes())
     data[-100] ^= 1

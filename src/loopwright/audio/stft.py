@@ -44,7 +44,7 @@ def circular_stft(x: Tensor, n_fft: int, hop: int, window: Tensor | None = None)
 def overlap_add(frames: Tensor, hop: int, n: int) -> Tensor:
     """Add frames (..., T, W) at t*hop - W//2, modulo n. -> (..., n). T*hop must be n."""
     *lead, t, width = frames.shape
-    # Fold each frame into pieces of one hop: piece j of frame t lands on hop-cell t + j, so the sum is T/hop rolls, not a scatter.
+    # Fold each frame into pieces of one hop: piece j of frame t lands on hop-cell t + j, so the sum is a few rolls, no scatter.
     pieces = -(-width // hop)
     padded = torch.nn.functional.pad(frames, (0, pieces * hop - width)).reshape(*lead, t, pieces, hop)
     out = torch.zeros(*lead, t, hop, dtype=frames.dtype, device=frames.device)

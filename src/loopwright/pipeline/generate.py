@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -14,8 +13,8 @@ from loopwright.errors import InputError
 from loopwright.files import write_json, write_text
 from loopwright.pipeline.loop import Loop
 
-DEFAULT_LICENCE = """These loops were made by loopwright. Their maker claims no rights in them: use them in any work, for any purpose,
-as under CC0 1.0 (https://creativecommons.org/publicdomain/zero/1.0/). The model that made them is described in its model card.
+DEFAULT_LICENCE = """These loops were made by loopwright. Their maker claims no rights in them: use them in any work, for any
+purpose, as under CC0 1.0 (https://creativecommons.org/publicdomain/zero/1.0/). The model that made them is described in its model card.
 """
 
 
@@ -72,11 +71,11 @@ def write_pack(
         temporary.chmod(0o755)
         if out.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=out.parent))
-            os.replace(out, old / "pack")
-            os.replace(temporary, out)
+            out.replace(old / "pack")
+            temporary.replace(out)
             shutil.rmtree(old)
         else:
-            os.replace(temporary, out)
+            temporary.replace(out)
     except OSError as error:
         raise InputError(f"cannot write {out} ({error.strerror}). Free some space or choose another folder.") from error
     finally:
