@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from loopwright.data.settings import PrepareSettings
-    from loopwright.pipeline.prepare import PrepareReport
+    from loopwright.pipeline.prepare import PrepareReport, PrepareSettings
 
 
 @contextmanager
@@ -75,8 +74,7 @@ def prepare(
     Interrupted, the same command continues. Example: loopwright prepare ~/loops -o prepared/mine
     """
     from loopwright.config import REPRESENTATIONS
-    from loopwright.data.licences import check_families
-    from loopwright.data.settings import PrepareSettings
+    from loopwright.pipeline.prepare import PrepareSettings, check_families
     from loopwright.pipeline import prepare as pipeline
 
     settings = PrepareSettings(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from loopwright.training.vocoder import Tick
+    from loopwright.pipeline.train_vocoder import Tick
 
 
 @click.command()

@@ -14,7 +14,7 @@ from loopwright.files import write_json, write_text
 from loopwright.pipeline.loop import Loop
 
 DEFAULT_LICENCE = """These loops were made by loopwright. Their maker claims no rights in them: use them in any work, for any
-purpose, as under CC0 1.0 (https://creativecommons.org/publicdomain/zero/1.0/). The model that made them is described in its model card.
+purpose, as under CC0 1.0 (https://creativecommons.org/publicdomain/zero/1.0/). The model that made them has a card.
 """
 
 

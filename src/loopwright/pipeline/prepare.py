@@ -23,10 +23,11 @@ from typing import Any
 
 from loopwright.data.facts import Facts
 from loopwright.data.fingerprint import DuplicateIndex, fingerprint
+from loopwright.data.licences import check_families as check_families
 from loopwright.data.lock import only_one
 from loopwright.data.prepared import WORK_FOLDER, PreparedWriter
 from loopwright.data.scan import FoundFile, find_audio
-from loopwright.data.settings import PrepareSettings
+from loopwright.data.settings import PrepareSettings as PrepareSettings  # given on: the command line asks for it here
 from loopwright.data.sidecars import FactFinder
 from loopwright.data.splits import make_splitter
 from loopwright.data.work import Outcome, process_file

@@ -20,7 +20,7 @@ from loopwright.pipeline.device import choose_device
 from loopwright.pipeline.lock import locked
 from loopwright.training.runs import environment
 from loopwright.training.vocoder import (
-    Tick,
+    Tick as Tick,  # given on: the command line shows it
     Trainee,
     VocoderTrainConfig,
     append_metrics,
