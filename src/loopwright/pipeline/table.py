@@ -43,6 +43,7 @@ class Line:
     seeds: int = 1
     n: int = 0
     real: bool = False
+    data: str = ""  # what it was measured on: only lines of the same data compete
     values: dict[str, Number] = field(default_factory=dict)
 
 
@@ -92,7 +93,7 @@ def read_run(run: Path) -> list[Line]:
     recipe, facts = folder.read_config()
     ticks = [row for row in folder.read_metrics() if any(key.startswith("kad/") for key in row)]
     last = folder.read_metrics()[-1] if folder.metrics.exists() and folder.read_metrics() else {}
-    name, networks = recipe.name, " + ".join(recipe.discriminator.networks) or "none"
+    name, networks = recipe.name, " + ".join(recipe.discriminator.network_names) or "none"
     if (run / EVALUATION).is_file():
         return _from_evaluation(run, name, networks, last)
     if not ticks:
@@ -106,6 +107,7 @@ def read_run(run: Path) -> list[Line]:
         kimg=best.get("kimg"),
         hours=best.get("seconds", 0.0) / 3600,
         n=recipe.train.eval_n,
+        data=Path(str(facts.get("data", ""))).name,
         values={key: Number(float(value)) for key, value in best.items() if key.split("/")[0] in SHOWN and "/" in key},
     )
     lines = [own]
@@ -114,8 +116,7 @@ def read_run(run: Path) -> list[Line]:
         values = json.loads(baseline.read_text(encoding="utf-8"))
         own.n = int(values.get("n", own.n))
         numbers = {key.removeprefix("real-"): Number(float(value)) for key, value in values.items() if key.startswith("real-")}
-        data = Path(str(facts.get("data", ""))).name
-        lines.insert(0, Line(f"real ({data})", "", "curve", n=own.n, real=True, values=numbers))
+        lines.insert(0, Line(f"real ({own.data})", "", "curve", n=own.n, real=True, data=own.data, values=numbers))
     return lines
 
 
@@ -134,6 +135,7 @@ def _from_evaluation(run: Path, name: str, networks: str, last: dict[str, Any]) 
                 measured="audio",
                 n=result["n"],
                 real=real,
+                data=result["real"]["label"],
                 values=values,
             )
             if not real:
@@ -153,7 +155,7 @@ def merge_seeds(lines: Sequence[Line]) -> list[Line]:
     """Runs of one recipe and one way of measuring as one line, mean and spread; real data once."""
     groups: dict[tuple[Any, ...], list[Line]] = {}
     for line in lines:
-        groups.setdefault((line.name, line.networks, line.measured, line.n, line.real), []).append(line)
+        groups.setdefault((line.name, line.networks, line.measured, line.n, line.real, line.data), []).append(line)
     out = []
     for some in groups.values():
         first = some[0]
@@ -179,6 +181,7 @@ def merge_seeds(lines: Sequence[Line]) -> list[Line]:
                 len(some),
                 first.n,
                 False,
+                first.data,
                 values,
             )
         )
@@ -209,17 +212,16 @@ def columns_of(lines: Sequence[Line]) -> list[tuple[str, str, str, int]]:
 
 
 def to_text(lines: Sequence[Line], *, latex: bool, intervals: bool) -> str:
-    """Markdown or LaTeX. The best model of each column is bold; real data is not in the race."""
+    """Markdown or LaTeX. The best model of each column and data set is bold; real data is not in the race."""
     columns = columns_of(lines)
     mixed = len({line.measured for line in lines}) > 1
-    best: dict[tuple[str, str], float] = {}
+    best: dict[tuple[str, str, str], float] = {}
     for key, _, way, _ in columns:
-        for measured in {line.measured for line in lines}:
-            values = [
-                line.values[key].value for line in lines if not line.real and line.measured == measured and key in line.values
-            ]
-            if len(values) > 1:
-                best[key, measured] = max(values) if way == "up" else min(values)
+        for race in {(line.measured, line.data) for line in lines}:
+            running = [line for line in lines if not line.real and (line.measured, line.data) == race and key in line.values]
+            if len(running) > 1:
+                values = [line.values[key].value for line in running]
+                best[key, *race] = max(values) if way == "up" else min(values)
     escape = _latex if latex else str
     arrows = {"up": r"$\uparrow$", "down": r"$\downarrow$"} if latex else ARROWS
     head = ["model", "F", "N", "kimg", "hours", *(["measured"] if mixed else [])]
@@ -238,7 +240,7 @@ def to_text(lines: Sequence[Line], *, latex: bool, intervals: bool) -> str:
         for key, _, _, decimals in columns:
             number = line.values.get(key)
             text = "–" if number is None else _cell(number, decimals, latex=latex, intervals=intervals)
-            if number is not None and not line.real and best.get((key, line.measured)) == number.value:
+            if number is not None and not line.real and best.get((key, line.measured, line.data)) == number.value:
                 text = rf"\textbf{{{text}}}" if latex else f"**{text}**"
             row.append(text)
         rows.append(row)
