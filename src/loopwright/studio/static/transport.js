@@ -107,7 +107,10 @@ export class Transport extends EventTarget {
       this.anchorPosition = Math.round((this.positionAt(at) / this.barFrames) * next);
       this.anchorFrame = at;
       this.barFrames = next;
-      this.voices.forEach((voice) => voice.source?.playbackRate.setValueAtTime(this.speed(voice), at / this.rate));
+      // a rate is read at the start of each block: said half a block early, it holds from `at` on, whatever the rounding
+      this.voices.forEach((voice) => voice.source?.playbackRate.setValueAtTime(this.speed(voice), (at - QUANTUM / 2) / this.rate));
+      // what fits the new tempo begins again on a whole sample
+      this.voices.forEach((voice) => { if (voice.source && this.speed(voice) === 1) { this.#stopSource({ ...voice }, at); this.#start(voice, at); } });
     } else this.barFrames = next;
     this.dispatchEvent(new Event("tempo"));
   }
