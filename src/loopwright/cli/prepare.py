@@ -74,8 +74,8 @@ def prepare(
     Interrupted, the same command continues. Example: loopwright prepare ~/loops -o prepared/mine
     """
     from loopwright.config import REPRESENTATIONS
-    from loopwright.pipeline.prepare import PrepareSettings, check_families
     from loopwright.pipeline import prepare as pipeline
+    from loopwright.pipeline.prepare import PrepareSettings, check_families
 
     settings = PrepareSettings(
         mel=REPRESENTATIONS[representation],

@@ -21,6 +21,8 @@ from loopwright.pipeline.lock import locked
 from loopwright.training.runs import environment
 from loopwright.training.vocoder import (
     Tick as Tick,  # given on: the command line shows it
+)
+from loopwright.training.vocoder import (
     Trainee,
     VocoderTrainConfig,
     append_metrics,
