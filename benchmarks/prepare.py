@@ -2,9 +2,10 @@
 
     python benchmarks/prepare.py --shared ../shared          (needs pyrubberband with its program, and librosa)
 
-Both chains start at the same one-bar WAV files (44.1 kHz, 16 bit) and end with a log-mel of 2 s. Reference: librosa.load at the
-file's rate, pyrubberband to 2 s, librosa.resample to the mel's rate, librosa's mel. Ours: `process_file` as `prepare` calls it (also
-tags, mono mix, level, joined ends and fingerprint). Process CPU time with children, one thread, file by file in turn.
+Both chains start at the same one-bar WAV files (44.1 kHz, 16 bit) and end with a log-mel of 2 s. Reference: librosa.load at
+the file's rate, pyrubberband to 2 s, librosa.resample to the mel's rate, librosa's mel. Ours: `process_file` as `prepare`
+calls it (also tags, mono mix, level, joined ends and fingerprint). Process CPU time with children, one thread, file by file
+in turn.
 """
 
 from __future__ import annotations

@@ -176,8 +176,7 @@ def _place(mono: Float32, bands: torch.Tensor, reading: Reading, length: int, ra
     step = FRAME_HZ * 15 / reading.bpm  # a sixteenth
     late = Tempogram.of(rise).phase_s(reading.bpm) * FRAME_HZ
     best, best_score = 0, -np.inf
-    if reading.whole:
-        late = 0.0
+    late = 0.0 if reading.whole else late % step
     for k in range(0, max(1, int((last - late) / step) + 1), 16 if reading.whole else 1):
         at = round(late + k * step)
         near = max(0, at - 3)  # frames: 15 ms
@@ -190,9 +189,9 @@ def _place(mono: Float32, bands: torch.Tensor, reading: Reading, length: int, ra
         before = min(context, onset)
         here, there = centred[:, onset - before : onset + width], centred[:, end - before : end + width]
         alike = torch.nn.functional.cosine_similarity(here.reshape(-1), there.reshape(-1), dim=0).item() if width > 4 else 0.0
-        low = float(rise[onset]) / strongest
+        attack = float(rise[onset]) / strongest
         downbeat = 0.15 if k % 16 == 0 else (0.05 if k % 4 == 0 else 0.0)
-        score = alike + 0.5 * low + downbeat
+        score = alike + 0.5 * attack + downbeat - (0.0 if attack > 0.25 else 1.0)  # a start that is no attack is a last resort
         if score > best_score:
             best, best_score = onset, score
     start = max(0, round((best / FRAME_HZ) * rate_hz))
