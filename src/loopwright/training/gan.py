@@ -215,9 +215,11 @@ def train_step(
     # 3. What we sample from.
     gan.average.update(gan.generator, batch=batch, seen=seen + batch)
     with torch.no_grad():
-        # share of logits beyond the hinge's margin, where the discriminator has nothing left to learn: 1 means it dominates
+        # share of logits beyond the hinge's margin, where the discriminator has nothing left to learn: 1 means it dominates;
+        # for the soft losses, beyond where a logit's gradient is below 5%
+        margin = 1.0 if gan.loss == "hinge" else 3.0
         saturation = torch.stack(
-            [(r > 1).float().mean() + (f < -1).float().mean() for r, f in zip(on_real, on_fake, strict=True)]
+            [(r > margin).float().mean() + (f < -margin).float().mean() for r, f in zip(on_real, on_fake, strict=True)]
         )
         return scalars | {
             "loss/d": loss_d.detach(),

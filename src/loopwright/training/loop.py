@@ -423,8 +423,9 @@ def load_model(path: Path) -> tuple[Generator, dict[str, Any]]:
 def _explain_memory(recipe: Recipe) -> Iterator[None]:
     try:
         yield
-    except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if type(error) is RuntimeError and "can't allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        full = isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError))
+        if not full and "can't allocate memory" not in str(error):  # what the CPU's allocator says
             raise
         raise InputError(
             f"out of memory with train.batch {recipe.train.batch} and generator.channels {list(recipe.generator.channels)}. "
