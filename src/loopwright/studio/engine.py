@@ -29,8 +29,10 @@ RATE_HZ = 44_100  # the page's audio context runs at this rate, so that nothing 
 MODELS_LOADED = 3
 UPLOADS = 12
 MOST_SECONDS = 60.0
-MAGIC = ((b"RIFF", ".wav"), (b"RF64", ".wav"), (b"fLaC", ".flac"), (b"OggS", ".ogg"), (b"FORM", ".aiff"), (b"ID3", ".mp3"))
-MAGIC += tuple((bytes([0xFF, second]), ".mp3") for second in (0xFB, 0xFA, 0xF3, 0xF2))
+MAGIC = (
+    *((b"RIFF", ".wav"), (b"RF64", ".wav"), (b"fLaC", ".flac"), (b"OggS", ".ogg"), (b"FORM", ".aiff"), (b"ID3", ".mp3")),
+    *((bytes([0xFF, second]), ".mp3") for second in (0xFB, 0xFA, 0xF3, 0xF2)),
+)
 HOW = 1  # version of what a loop's recipe means: raise it when the same recipe gives another sound
 
 
@@ -181,6 +183,7 @@ class Engine:
         return run
 
     def _make(self, wish: wishes.AnyWish, job: Job) -> Iterator[Kept | Event]:
+        info: dict[str, Any]
         match wish:
             case wishes.Generate():
                 check_settings(wish.bpm, wish.bars, wish.truncation, RATE_HZ)
@@ -228,9 +231,9 @@ class Engine:
             case wishes.Directions():
                 model, _ = self.model(wish.model)
                 self.jobs.note(job, {"type": "note", "text": "measuring what the model's directions do"})
-                found = find_directions(model, count=6, samples=1000, probes=32)
-                save_directions(directions_path(model.path), found)
-                yield {"type": "directions", "directions": [d.name for d in found]}
+                known = find_directions(model, count=6, samples=1000, probes=32)
+                save_directions(directions_path(model.path), known)
+                yield {"type": "directions", "directions": [d.name for d in known]}
 
     def _variations(self, wish: wishes.Variations, job: Job) -> Iterator[Kept | Event]:
         path = self._uploads.get(wish.upload)

@@ -459,7 +459,7 @@ function showInspector() {
   const pad = state.chosen, box = $("inspector");
   if (!pad?.loop) {
     inspected = null;
-    return box.replaceChildren(el("p", { class: "none", textContent: pad?.busy ? "Being made…" : "Choose a pad to see it whole, star it, and make more like it." }));
+    return box.replaceChildren(el("p", { class: "none", textContent: pad?.busy ? "Being made…" : state.pads.some((other) => other.loop) ? "Choose a pad to see it whole, star it, and make more like it." : "Press Generate. The first loop plays as soon as it is made; keep what you like, and roll the rest again." }));
   }
   const model = state.models.find((m) => m.key === pad.loop.model);
   const names = model?.directions ?? [];
@@ -755,11 +755,14 @@ async function restore() {
   if (!state.pads.length) emptyPads();
   state.chosen = state.pads[0];
   layPads();
+  openMake();
   state.pads.forEach((pad) => { if (pad.loop) { paintPad(pad); bufferOf(pad.loop).catch(() => {}); } });
 }
 
 setTheme(memory.get("theme", matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark"));
-if (innerWidth <= 760) $("make").open = !memory.get("pads", []).length;
+const narrow = matchMedia("(max-width: 760px)");
+const openMake = () => { $("make").open = !narrow.matches || !state.pads.some((pad) => pad.loop); };
+narrow.addEventListener("change", openMake);
 loadForm();
 route();
 window.loopwright = { state, buffers };

@@ -1,5 +1,6 @@
 // Pictures of loops: the server sends them gray, the page colours them. The hue tells where the sound's weight lies:
 // ember for low, by rose and violet, to sea for high.
+const LOW = 0.22, HIGH = 0.46; // where the sound's weight lies in most loops: 0 is the lowest band, 1 the highest
 const cache = new Map(); // loop id -> Promise<{ width, height, data: Uint8Array, hue }>
 
 export function picture(loop, url) {
@@ -14,13 +15,18 @@ async function load(url) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`no picture (${response.status})`);
   const bitmap = await createImageBitmap(await response.blob());
-  const { width, height } = bitmap;
+  const { width } = bitmap;
+  let { height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);
   const rgba = context.getImageData(0, 0, width, height).data;
-  const data = new Uint8Array(width * height);
+  let data = new Uint8Array(width * height);
   for (let i = 0; i < data.length; i++) data[i] = rgba[4 * i];
+  // bands above what the model can make are empty: a model of 16 kHz shows nothing over 8 kHz
+  const empty = data.findIndex((v) => v > 12), top = Math.min(empty < 0 ? 0 : Math.floor(empty / width), Math.floor(height / 3));
+  data = data.subarray(top * width);
+  height -= top;
   stretch(data);
   let sum = 0, weighted = 0;
   for (let i = 0; i < data.length; i++) {
@@ -29,8 +35,8 @@ async function load(url) {
     weighted += heavy * (1 - Math.floor(i / width) / (height - 1));
   }
   const centre = sum ? weighted / sum : 0.4; // 0 lowest band, 1 highest
-  const t = Math.min(1, Math.max(0, (centre - 0.3) / 0.26));
-  return { width, height, data, hue: (62 - 222 * t + 360) % 360 };
+  const t = Math.min(1, Math.max(0, (centre - LOW) / (HIGH - LOW)));
+  return { width, height, data, centre, hue: (62 - 222 * t + 360) % 360 };
 }
 
 // Each picture uses the whole range: from its quietest tenth (of what sounds at all) to its loudest hundredth.
