@@ -354,3 +354,19 @@ def test_cache_keeps_vectors_by_space_and_survives_damage(tmp_path: Path) -> Non
     assert (damaged.get("a", ["k"])["k"] == x).all()
     damaged.close()
     assert content_hash(x) == content_hash(x.copy()) != content_hash(x + 1)
+
+
+def test_the_loop_classifier_gives_the_inception_score_and_the_tagger_none(real: Path, fake: Path, tmp_path: Path) -> None:
+    try:
+        judge = load_judge("scnn_loop")
+    except WeightsError:
+        pytest.skip("the bundled loop classifier is not in this checkout")
+    settings = dataclasses.replace(QUICK, judges=("scnn_loop", JUDGE), metrics=("is", "kad"))
+    got = evaluate(real, fake, tmp_path, settings)
+    values = {row["row"]: row["values"] for row in got["rows"]}
+    clips = np.stack([soundfile.read(p, dtype="float32")[0] for p in sorted(fake.iterdir())])
+    expected = metrics.inception_score(judge.probabilities(clips), splits=10, seed=0).mean
+    assert values["generated"]["is/scnn_loop"]["value"] == pytest.approx(expected, rel=1e-5)
+    assert "is/scnn_loop" in values["held-out real"]
+    assert f"is/{JUDGE}" not in values["generated"]
+    assert "| IS ↑ |" in (tmp_path / "evaluation.md").read_text()
