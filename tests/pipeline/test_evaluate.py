@@ -365,7 +365,8 @@ def test_the_loop_classifier_gives_the_inception_score_and_the_tagger_none(real:
     got = evaluate(real, fake, tmp_path, settings)
     values = {row["row"]: row["values"] for row in got["rows"]}
     clips = np.stack([soundfile.read(p, dtype="float32")[0] for p in sorted(fake.iterdir())])
-    expected = metrics.inception_score(judge.probabilities(clips), splits=10, seed=0).mean
+    expected = metrics.inception_score(judge.probabilities(clips), splits=1).mean
+    assert expected > 1.05
     assert values["generated"]["is/scnn_loop"]["value"] == pytest.approx(expected, rel=1e-5)
     assert "is/scnn_loop" in values["held-out real"]
     assert f"is/{JUDGE}" not in values["generated"]

@@ -500,7 +500,7 @@ def _compare(real: Measured, fake: Measured, settings: Settings) -> dict[str, An
             out[f"fad_inf/{name}"] = _plain(found["value"], "fad_inf")
         if name in fake.probabilities:
             found = half(
-                lambda p: metrics.inception_score(p, splits=min(10, len(p)), seed=settings.seed).mean,
+                lambda p: metrics.inception_score(p, splits=max(1, min(10, len(p) // 10)), seed=settings.seed).mean,
                 fake.probabilities[name],
                 groups=groups[1:],
             )
