@@ -231,6 +231,7 @@ def test_two_at_once_the_second_is_refused(tmp_path: Path) -> None:
 COMMAND = "import sys; from loopwright.cli import main; main()"
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_continued_gives_the_same_bytes(tmp_path: Path) -> None:
     top = loops(tmp_path / "in", 24)
     prepare(top, tmp_path / "whole", SETTINGS, workers=1)
@@ -238,7 +239,7 @@ def test_killed_at_random_moments_and_continued_gives_the_same_bytes(tmp_path: P
     argv = [sys.executable, "-c", COMMAND, "prepare", str(top), "-o", str(out), "--repr", "loop16", "--workers", "1"]
     rng = np.random.default_rng(0)
     killed = 0
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         journal = out / ".work" / "journal.jsonl"
         before = journal.read_bytes().count(b"\n") if journal.exists() else 0
@@ -281,10 +282,11 @@ def work_that_dies(found: FoundFile, facts: Facts, settings: PrepareSettings, dr
     return Outcome(found.name, notes=["done"])
 
 
+@pytest.mark.slow
 def test_a_file_that_kills_its_worker_is_one_rejected_file() -> None:
-    jobs = [(FoundFile(Path(str(i)), str(i), 0, 0), Facts()) for i in range(8)]
+    jobs = [(FoundFile(Path(str(i)), str(i), 0, 0), Facts()) for i in range(5)]
     got = list(outcomes(jobs, SETTINGS, 2, work=work_that_dies))
-    assert [outcome.name for outcome in got] == [str(i) for i in range(8)]
+    assert [outcome.name for outcome in got] == [str(i) for i in range(5)]
     assert [outcome.name for outcome in got if outcome.reason] == ["3"]
     assert "crashed" in got[3].reason
 
