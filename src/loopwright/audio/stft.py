@@ -64,4 +64,4 @@ def circular_istft(spectrum: Tensor, n_fft: int, hop: int, window: Tensor | None
     # On a circle the envelope repeats every hop, so one hop of it is enough: what one frame adds to a single hop-long loop.
     envelope = overlap_add((window**2)[None], hop, hop).clamp_min(1e-8)
     loop = overlap_add(frames * window, hop, t * hop)
-    return (loop.unflatten(-1, (t, hop)) / envelope).flatten(-2)
+    return (loop.unflatten(-1, (t, hop)) / envelope).flatten(-2)  # type: ignore[no-untyped-call]
