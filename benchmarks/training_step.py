@@ -78,7 +78,6 @@ def share_of_discriminator(channels: tuple[int, ...], batch: int) -> float:
         sum(x.mean() for x in discriminator.judge(detached) + discriminator.judge(on_real)).backward()
         sum(x.mean() for x in discriminator.judge(on_fake)).backward()
 
-
     step = our_step(channels, batch)
     times = alternate({"side": side, "step": step}, 2)
     return median(times["side"]) / median(times["step"])
