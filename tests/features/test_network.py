@@ -181,9 +181,9 @@ def test_every_network_teaches_a_discriminator(name: str) -> None:
     discriminator = ProjectedDiscriminator([net])
     with torch.no_grad():
         features = discriminator.features(real), discriminator.features(fake)
-    optimizer = torch.optim.Adam(discriminator.parameters(), lr=2e-3, betas=(0.0, 0.99))
+    optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-4, betas=(0.0, 0.99))
     losses = []
-    for _ in range(5):
+    for _ in range(16):
         on_real, on_fake = (discriminator.judge(side) for side in features)
         loss = torch.stack(
             [(1 - r).relu().mean() + (1 + f).relu().mean() for r, f in zip(on_real, on_fake, strict=True)]
@@ -191,8 +191,8 @@ def test_every_network_teaches_a_discriminator(name: str) -> None:
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        losses.append(float(loss))
-    assert losses[-1] < losses[0]
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.6 * losses[0]
     fake = fake[:1].requires_grad_(True)
     (gradient,) = torch.autograd.grad(torch.stack([grid.mean() for grid in discriminator(fake)]).mean(), fake)
     assert torch.isfinite(gradient).all()

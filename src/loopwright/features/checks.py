@@ -53,6 +53,15 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         Check("sine", 48_000, best=(("flute", 0.9137), ("slow", 0.3788), ("quiet", 0.1854))),
         Check("sweep", embedding=(0.98072, 1.66069), best=(("techno", 0.9797), ("electronic", 0.6993), ("beat", 0.2423))),
     ),
+    # Ours: from the training form of the network, another code path than the frozen one that is checked.
+    "scnn_loop": (
+        Check("sine", best=(("soul", 0.1687), ("hiphop", 0.1678), ("jazz", 0.1348))),
+        Check("sweep", best=(("soul", 0.1783), ("hiphop", 0.1660), ("jazz", 0.1404))),
+    ),
+    "scnn_loop_synth": (
+        Check("sine", best=(("lead", 0.9448), ("chords", 0.0194), ("pad", 0.0149))),
+        Check("sweep", best=(("arp", 0.3609), ("lead", 0.2469), ("chords", 0.2034))),
+    ),
     # Published smoke test: 3 s of 1 kHz at full scale, within 10 %; the clip is made at 16 kHz here.
     "vggish": (Check("tone", 48_000, embedding=(0.131, 0.238)),),
 }

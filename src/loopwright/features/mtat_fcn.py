@@ -24,6 +24,7 @@ class MtatFcn(MtatNetwork):
 
     name: ClassVar[str] = "mtat_fcn"
     taps: tuple[Tap, ...] = (Tap("layer1", 64, 2, 4), Tap("layer2", 128, 4, 16), Tap("layer3", 128, 8, 64))
+    bars_at_once: ClassVar[int] = 4
     mel_map: ClassVar[str] = "htk96"
     n_bands: ClassVar[int] = 96
 

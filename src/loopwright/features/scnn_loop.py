@@ -34,6 +34,7 @@ class ScnnLoop(ShortChunkRes):
 
     name: ClassVar[str] = "scnn_loop"
     taps: tuple[Tap, ...] = tuple(Tap(f"layer{i}", c, 2**i) for i, c in enumerate((16, 16, 32, 32), start=1))
+    bars_at_once: ClassVar[int] = 16
     mel_map: ClassVar[str] = "loop16"
     n_bands: ClassVar[int] = 64
     power: ClassVar[bool] = False

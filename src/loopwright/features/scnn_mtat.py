@@ -28,6 +28,7 @@ class ScnnMtat(MtatNetwork):
     taps: tuple[Tap, ...] = (
         Tap("layer1", 128, 2), Tap("layer2", 128, 4), Tap("layer3", 256, 8), Tap("layer4", 256, 16),
     )  # fmt: skip
+    bars_at_once: ClassVar[int] = 2
     mel_map: ClassVar[str] = "htk128"
     n_bands: ClassVar[int] = 128
     branches: ClassVar[int] = BRANCHES

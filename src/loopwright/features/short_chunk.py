@@ -52,6 +52,7 @@ class ShortChunkRes(MtatNetwork):
     taps: tuple[Tap, ...] = (
         Tap("layer1", 128, 2), Tap("layer2", 128, 4), Tap("layer3", 256, 8), Tap("layer4", 256, 16),
     )  # fmt: skip
+    bars_at_once: ClassVar[int] = 4
     mel_map: ClassVar[str] = "htk128"
     n_bands: ClassVar[int] = 128
     dim: int = 512

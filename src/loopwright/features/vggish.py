@@ -44,6 +44,7 @@ class Vggish(Network):
         Tap("pool1", 64, 2), Tap("pool2", 128, 4), Tap("pool3", 256, 8), Tap("pool4", 512, 16),
     )  # fmt: skip
     head_keys: ClassVar[tuple[str, ...]] = ("embeddings.",)
+    bars_at_once: ClassVar[int] = 4
     mel_map: ClassVar[str] = "audioset64"
     bar_frames: ClassVar[int] = 192
     dim: int = 128
