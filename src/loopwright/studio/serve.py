@@ -47,6 +47,8 @@ def listen(host: str, port: int) -> socket.socket:
     except socket.gaierror as error:
         raise InputError(f"no address '{host}' on this machine. Use --host 127.0.0.1.") from error
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise InputError(f"no address '{host}' on this machine. Use --host 127.0.0.1.") from error
         if error.errno != errno.EADDRINUSE:
             raise InputError(f"cannot listen on {host} port {port}: {error.strerror}. Try another --port.") from error
     for candidate in range(port + 1, min(port + PORTS_TRIED, 65_536)):
