@@ -354,3 +354,31 @@ def test_a_port_in_use_is_told_with_a_free_one(tmp_path: Path) -> None:
         listen("127.0.0.1", offered).close()
     with pytest.raises(InputError, match=r"127\.0\.0\.1"):
         listen("203.0.113.7", 8765)
+
+
+def test_directions_are_found_once_and_offered_even_where_nothing_can_be_written(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import loopwright.studio.engine as engine
+
+    bare = tmp_path / "bare.safetensors"
+    bare.write_bytes(model_file.read_bytes())
+    find = engine.find_directions
+    monkeypatch.setattr(engine, "find_directions", lambda model, **_: find(model, count=2, samples=100, probes=16))
+
+    def refuse(*_: object) -> None:
+        raise InputError("cannot write")
+
+    monkeypatch.setattr(engine, "save_directions", refuse)
+    running = start(bare, tmp_path / "library")
+    try:
+        with httpx.Client(base_url=running.url, timeout=30) as client:
+            assert client.get("/api/models").json()["models"][0]["directions"] == []
+            assert finish(client, {"kind": "directions", "model": "bare"})["state"] == "done"
+            names = client.get("/api/models").json()["models"][0]["directions"]
+            assert len(names) == 2
+            (loop,) = finish(client, {"kind": "generate", "model": "bare", "count": 1})["loops"]
+            (moved,) = finish(client, {"kind": "move", "loop": loop["id"], "amounts": {names[0]: 1.0}})["loops"]
+            assert moved["id"] != loop["id"]
+    finally:
+        running.stop()

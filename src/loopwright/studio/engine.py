@@ -71,6 +71,7 @@ class Engine:
                 key += "-2"
             self._given[key] = Entry(key, name, path)
         self._loaded: OrderedDict[tuple[str, str], Model] = OrderedDict()
+        self._found: dict[Path, list[Direction]] = {}
         self._uploads: OrderedDict[str, Path] = OrderedDict()
         self._lock = threading.Lock()
         self._folder = Path(tempfile.mkdtemp(prefix="loopwright-studio-"))
@@ -97,7 +98,7 @@ class Engine:
         for entry in self.entries().values():
             with contextlib.suppress(OSError, ValueError, KeyError, InputError):
                 header = read_header(entry.path)
-                names = [d.name for d in load_directions(directions_path(entry.path))]
+                names = [d.name for d in self._known(entry.path)]
                 out.append(
                     {
                         "key": entry.key,
@@ -232,7 +233,9 @@ class Engine:
                 model, _ = self.model(wish.model)
                 self.jobs.note(job, {"type": "note", "text": "measuring what the model's directions do"})
                 known = find_directions(model, count=6, samples=1000, probes=32)
-                save_directions(directions_path(model.path), known)
+                self._found[model.path] = known
+                with contextlib.suppress(InputError):  # a bundled model's folder may be read-only: then until the studio ends
+                    save_directions(directions_path(model.path), known)
                 yield {"type": "directions", "directions": [d.name for d in known]}
 
     def _variations(self, wish: wishes.Variations, job: Job) -> Iterator[Kept | Event]:
@@ -266,8 +269,12 @@ class Engine:
         model, stamp = self.model(kept.how["model"])
         return model, stamp, explore.Place(**kept.how["place"])
 
+    def _known(self, path: Path) -> list[Direction]:
+        """Directions kept beside a model's file, or found since the studio began."""
+        return load_directions(directions_path(path)) or self._found.get(path, [])
+
     def _directions(self, model: Model) -> list[Direction]:
-        found = load_directions(directions_path(model.path))
+        found = self._known(model.path)
         if not found:
             raise InputError(f"the directions of model '{model.name}' are not known yet. Press 'Find directions'.")
         return found
