@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scipy.signal import upfirdn
 from torch import Tensor
 
-from loopwright.models.layers import EqualLinear, ModulatedConv, blur, pad_cylinder, upsample
+from loopwright.models.layers import EqualLinear, ModulatedConv, blur, map_conv, pad_cylinder, upsample
 
 
 def plain_modulated(conv: ModulatedConv, x: Tensor, w: Tensor) -> Tensor:
@@ -85,3 +85,20 @@ def test_equal_linear_has_unit_gain_and_scaled_learning_rate() -> None:
     layer = EqualLinear(400, 300, lr_mul=0.01)
     assert layer(torch.randn(200, 400)).std().item() == pytest.approx(1.0, abs=0.05)
     assert layer.weight.std().item() == pytest.approx(100.0, rel=0.05)
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_convolution_of_maps_and_its_first_and_second_gradients(up: bool) -> None:
+    """Finite differences in float64; the second gradient is what path-length regularisation needs."""
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 2, 3, 4, generator=rng, dtype=torch.float64).to(memory_format=torch.channels_last).requires_grad_()
+    weight = torch.randn(2, 2, 3, 3, generator=rng, dtype=torch.float64, requires_grad=True)
+    stride, padding = ((2, 2), (0, 0)) if up else ((1, 1), (1, 0))
+
+    def conv(x: Tensor, weight: Tensor) -> Tensor:
+        return map_conv(x, weight, stride=stride, padding=padding, up=up)
+
+    plain = F.conv_transpose2d(x, weight, stride=2) if up else F.conv2d(x, weight, padding=(1, 0))
+    torch.testing.assert_close(conv(x, weight), plain)
+    assert torch.autograd.gradcheck(conv, (x, weight))
+    assert torch.autograd.gradgradcheck(conv, (x, weight))

@@ -37,11 +37,11 @@ def test_gradient_penalty_of_a_known_function() -> None:
     """D(x) = a . x has gradient a for every sample; D(x) = |x|^2 / 2 has gradient x."""
     x = torch.randn(5, 4, requires_grad=True)
     a = torch.tensor([1.0, -2.0, 0.5, 3.0])
-    assert gradient_penalty([(x @ a)[:, None]], [x]).item() == pytest.approx(float(a.square().sum()), rel=1e-5)
-    want = float(x.square().sum(dim=1).mean())
-    assert gradient_penalty([(x.square().sum(dim=1) / 2)[:, None]], [x]).item() == pytest.approx(want, rel=1e-5)
+    assert gradient_penalty([(x @ a)[:, None]], [x]).detach().item() == pytest.approx(float(a.square().sum()), rel=1e-5)
+    want = float(x.detach().square().sum(dim=1).mean())
+    assert gradient_penalty([(x.square().sum(dim=1) / 2)[:, None]], [x]).detach().item() == pytest.approx(want, rel=1e-5)
     grid = (x @ a)[:, None, None, None].expand(-1, 1, 3, 7)  # a grid counts with its mean: its size does not matter
-    assert gradient_penalty([grid], [x]).item() == pytest.approx(float(a.square().sum()), rel=1e-5)
+    assert gradient_penalty([grid], [x]).detach().item() == pytest.approx(float(a.square().sum()), rel=1e-5)
 
 
 def test_average_forgets_half_in_a_half_life() -> None:

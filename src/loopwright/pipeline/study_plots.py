@@ -64,8 +64,9 @@ def plot_curves(path: Path, curves: Sequence[CurveLike], judges: Sequence[str]) 
                 at = [s / 60 for s in seconds] if by_time else kimg
                 label = f"{curve.label} {curve.title}"
                 axis.plot(at, values, color=_colour(curve.row), lw=1.1, ls="-" if curve.seed == 0 else "--", label=label)
-            if name in ("kad", "fad") and axis.lines:
-                axis.set_yscale("symlog", linthresh=0.1)
+            heights = [float(y) for drawn in axis.lines for y in drawn.get_ydata()]
+            if name in ("kad", "fad") and heights and max(heights) > 5 * max(min(heights), 0.1):
+                axis.set_yscale("symlog", linthresh=0.1)  # KAD may fall below 0
             axis.set_title(f"{name}, {judge}", fontsize=9)
             axis.set_xlabel("minutes of training" if by_time else "thousand images", fontsize=8)
     _finish(figure, list(axes.ravel()), path)
