@@ -410,7 +410,8 @@ def to_markdown(result: dict[str, Any]) -> str:
         + (f" or {study['minutes']:g} minutes" if study["minutes"] else "")
         + f", seeds {seeds}. {where}, torch {machine.get('torch', '?')}.\n\n"
         "Numbers are means over seeds with their range in brackets, at the measurement with the lowest KAD by "
-        f"{study['judge']}. Embeddings are taken from log-mels during training. `real` is as many training bars against the same held-out ones: the best to hope for.\n"
+        f"{study['judge']}. Embeddings are taken from log-mels during training. "
+        "`real` is as many training bars against the same held-out ones: the best to hope for.\n"
     ]
     head = ["row", "model", *[f"{name.upper() if name != 'density' and name != 'coverage' else name} {judge}"
             for judge in judges for name in MEASURES], "images/s", "dominated", "collapsed"]  # fmt: skip
