@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -44,6 +45,8 @@ def main() -> None:
     """Entry point: a user's mistake is one line and exit code 2, an interrupt exit code 130."""
     from loopwright.errors import LoopwrightError
 
+    # Threads that wait do not spin: on shared cores spinning costs several times the work itself. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         cli.main(standalone_mode=False)
     except LoopwrightError as error:
