@@ -28,12 +28,8 @@ def studio(
 
     Example: loopwright studio --runs runs
     """
-    import os
-
     from loopwright.errors import InputError
 
-    # before torch is loaded: threads that spin while they wait cost tenfold where cores are shared (with a browser, say)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from loopwright.studio.serve import is_loopback, serve
     except ModuleNotFoundError as error:
