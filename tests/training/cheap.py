@@ -70,7 +70,7 @@ class CheapEmbedder(nn.Module):
 
 def build(name: str, mel: MelConfig, **switches: Any) -> CheapNetwork:
     """Checks what `features.build` would: the name and the switches."""
-    split_name(name if "scnn_loop" not in name else "yamnet")
+    split_name("yamnet" if "scnn_loop" in name or name == "mel" else name)
     inspect.signature(features.build).bind(name, mel, **switches)
     return CheapNetwork()
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from loopwright.config import MelConfig
 from loopwright.errors import MelMismatchError, WeightsError
-from loopwright.features.bridge import Bridge
+from loopwright.features.bridge import Bridge, DirectView
 from loopwright.features.convolution import same_conv
 
 Float32 = npt.NDArray[np.float32]
@@ -57,6 +57,8 @@ class Network(nn.Module):
     mel_map: ClassVar[str]  # which bridge map leads to its linear mel
     power: ClassVar[bool] = False  # is that mel made of power (else of magnitude)
     bar_frames: ClassVar[int]  # frames of its input per bar of 2 s, through the bridge
+    n_bands: ClassVar[int]  # of its input
+    typical: ClassVar[tuple[float, float]]  # mean and standard deviation of its input on loops, for the direct view
     rate_hz: ClassVar[int] = 16_000
     bars_at_once: ClassVar[int] = 16  # on a CPU: so many that no activation is above 32 MB (see FeatureNetwork.pyramid)
     dim: int = 0  # size of its embedding
@@ -244,6 +246,7 @@ class FeatureNetwork(nn.Module):
         *,
         circular: bool = True,
         bridge: bool = True,
+        direct: bool = False,
         halves: Halves = "none",
         depth: int | None = None,
     ) -> None:
@@ -255,6 +258,9 @@ class FeatureNetwork(nn.Module):
         self.circular = circular and halves == "none"
         self.halves = halves
         self.bridge = Bridge(mel, network.mel_map, power=network.power, bar_frames=network.bar_frames) if bridge else None
+        self.direct: DirectView | None = None
+        if direct:
+            self.direct = DirectView(mel, bands=network.n_bands, bar_frames=network.bar_frames, typical=network.typical)
         self.requires_grad_(False)
         self.train(False)
 
@@ -269,6 +275,9 @@ class FeatureNetwork(nn.Module):
                 f"the feature network {self.name} was built for log-mels (batch, {self.mel.n_mels}, frames) of "
                 f"'{self.mel.name}', got shape {tuple(log_mel.shape)}. Build it for the data's own representation."
             )
+        if self.direct is not None:
+            direct: Tensor = self.direct(log_mel)
+            return direct
         if self.bridge is None:
             return log_mel[:, None]
         return self.network.compress(self.bridge(log_mel))

@@ -23,6 +23,7 @@ from loopwright.files import load_tensors
 MAPS_FILE = Path(__file__).parent / "data" / "bridges.safetensors"
 SPECTRAL_FIELDS = ("rate_hz", "n_fft", "n_mels", "fmin_hz", "fmax_hz")  # what a map depends on; the hop is not among them
 LN10 = math.log(10.0)
+LOOP_MEAN, LOOP_SPREAD = -2.4, 1.1  # decades: log-mels of loops, all bands together
 
 
 @functools.lru_cache(maxsize=1)
@@ -95,3 +96,43 @@ class Bridge(nn.Module):
                 )
             linear = (linear.reshape(*linear.shape[:-1], -1, block) @ self.time).flatten(-2)
         return linear if self.map is None else self.map @ linear
+
+
+class DirectView(nn.Module):
+    """Our log-mel as a picture for a network: bands and frames resized to its own, decades to its own range, nothing lost.
+
+    The bridge tells a network what it would have heard, and so hides what it cannot hear: levels below its log's offset
+    (YAMNet: -60 dB), frequencies above its top band, and the null space of the mel-to-mel map. A generator is then free to
+    draw anything there, and ours did. Here every cell of the log-mel reaches the network, at the price that its bands are not
+    the frequencies they were trained on. For discriminators; judges keep the bridge.
+
+    Shape: (B, M, T) -> (B, 1, F, T * bar_frames / mel.bar_frames).
+    """
+
+    time: Tensor
+    bands: Tensor
+
+    def __init__(self, mel: MelConfig, *, bands: int, bar_frames: int, typical: tuple[float, float]) -> None:
+        """`bands`, `bar_frames`: of the network's input; `typical`: mean and standard deviation of that input on loops."""
+        super().__init__()
+        self.mel = mel
+        self.typical = typical
+        self.register_buffer(
+            "time", time_weights(mel.bar_frames, bar_frames if mel.circular else mel.bar_frames), persistent=False
+        )
+        self.register_buffer("bands", time_weights(mel.n_mels, bands), persistent=False)
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        mean, spread = self.typical
+        x = resize(resize(log_mel, self.time).transpose(1, 2), self.bands).transpose(1, 2)
+        return ((x - LOOP_MEAN) * (spread / LOOP_SPREAD) + mean)[:, None]
+
+
+def resize(x: Tensor, weights: Tensor) -> Tensor:
+    """Resize the last axis block by block with `time_weights`. (..., n * p) -> (..., n * q)."""
+    block = weights.shape[0]
+    if x.shape[-1] % block:
+        raise MelMismatchError(
+            f"log-mels need a multiple of {block} frames (and bands) here, got {x.shape[-1]}. Use whole bars."
+        )
+    return x if weights.shape == (1, 1) else (x.reshape(*x.shape[:-1], -1, block) @ weights).flatten(-2)

@@ -48,7 +48,7 @@ def head_layout(into: int, hidden: int, out: int) -> dict[str, tuple[int, ...]]:
 class MtatNetwork(Network):
     """Common front-end and head. A subclass gives `n_bands`, `branches`, `layout`, `pyramid` or `embed`."""
 
-    n_bands: ClassVar[int]
+    typical: ClassVar[tuple[float, float]] = (-36.0, 18.0)
     branches: ClassVar[int] = 1
     power: ClassVar[bool] = True
     bar_frames: ClassVar[int] = 128  # 15.6 ms instead of 16: exactly two of our frames, and whole cells at every stride

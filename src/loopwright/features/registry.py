@@ -14,6 +14,7 @@ from loopwright.features.weights import find_weights, read_weights
 from loopwright.files import sha256_of
 
 RANDOM = "random:"
+DIRECT = "direct:"
 RANDOM_SEED = 2022
 
 
@@ -170,7 +171,8 @@ def build(
     """A frozen feature network for log-mels of `mel`.
 
     Args:
-        name: a name of `NETWORKS`, or 'random:' and a name; or 'mel', the log-mel itself (see `melview`).
+        name: a name of `NETWORKS`, or 'random:' and a name; 'direct:' before either shows it the log-mel as a picture
+            instead of through the bridge (see `bridge.DirectView`); or 'mel', the log-mel itself (see `melview`).
         mel: the representation of the log-mels it will be given.
         weights: a folder or file to look in first; then LOOPWRIGHT_WEIGHTS, the user cache, the bundled files.
         circular: time wraps in every layer, so that the seam of a loop is judged like any other place.
@@ -184,14 +186,18 @@ def build(
     """
     if name == MelView.name:
         return MelView(mel)
-    network = load_network(name, weights=weights, batch_stats=batch_stats, head=False)
+    plain = name.removeprefix(DIRECT)
+    network = load_network(plain, weights=weights, batch_stats=batch_stats, head=False)
     if not network.taps:
         raise ConfigError(f"{name} has no feature maps for a discriminator; it is for judging only.")
     if depth is not None and not 1 <= depth <= len(network.taps):
         raise ConfigError(f"{name} has {len(network.taps)} taps, depth {depth} is not among 1..{len(network.taps)}.")
     if halves not in ("none", "mel", "time"):
         raise ConfigError(f"halves must be 'none', 'mel' or 'time', got '{halves}'.")
-    return FeatureNetwork(name, network, mel, circular=circular, bridge=bridge, halves=halves, depth=depth)
+    direct = plain != name
+    return FeatureNetwork(
+        name, network, mel, circular=circular, bridge=bridge and not direct, direct=direct, halves=halves, depth=depth
+    )
 
 
 def build_embedder(name: str, mel: MelConfig, *, weights: Path | None = None) -> Embedder:

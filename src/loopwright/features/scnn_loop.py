@@ -39,6 +39,7 @@ class ScnnLoop(ShortChunkRes):
     n_bands: ClassVar[int] = 64
     power: ClassVar[bool] = False
     bar_frames: ClassVar[int] = FRAMES
+    typical: ClassVar[tuple[float, float]] = (-2.3, 1.0)
     dim: int = 64
     min_samples: ClassVar[int] = 32_000
 

@@ -47,6 +47,8 @@ class Vggish(Network):
     bars_at_once: ClassVar[int] = 4
     mel_map: ClassVar[str] = "audioset64"
     bar_frames: ClassVar[int] = 192
+    n_bands: ClassVar[int] = 64
+    typical: ClassVar[tuple[float, float]] = (-1.8, 2.1)
     dim: int = 128
     min_samples: ClassVar[int] = 400 + 95 * 160
 

@@ -46,6 +46,8 @@ class Yamnet(Network):
     )  # fmt: skip
     mel_map: ClassVar[str] = "audioset64"
     bar_frames: ClassVar[int] = 192  # 10.4 ms instead of 10: whole cells at stride 16, and 3/4 of our 256 frames
+    n_bands: ClassVar[int] = 64
+    typical: ClassVar[tuple[float, float]] = (-1.8, 2.1)
     dim: int = 1024
     min_samples: ClassVar[int] = 400 + 95 * 160  # one patch
 

@@ -84,9 +84,14 @@ class SeparableBlock(nn.Module):
         self.circular, self.pool = circular, pool
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.depthwise(pad_cylinder(x, 1, 1, circular=self.circular))
-        if self.pool == "first":
-            x = F.avg_pool2d(x, 2)
+        weight, stride = self.depthwise.weight, 1
+        assert isinstance(weight, Tensor)
+        if self.pool == "first":  # a pool after a 3x3 is one 4x4 with stride 2: a quarter of the cells
+            weight, stride = F.avg_pool2d(F.pad(weight, (1, 1, 1, 1)), 2, stride=1), 2
+        if self.circular:
+            x = torch.cat([x[..., -1:], x, x[..., :1]], dim=-1)
+        padding = (1, 0 if self.circular else 1)
+        x = F.conv2d(x, weight, stride=stride, padding=padding, groups=len(weight))
         x = F.leaky_relu(self.norm(self.pointwise(x)), 0.2)
         return F.avg_pool2d(x, 2) if self.pool == "last" else x
 
