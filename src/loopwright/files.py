@@ -9,14 +9,15 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from loopwright.errors import InputError
+
+if TYPE_CHECKING:  # loops are made without torch, and begin a second earlier for it
+    from torch import Tensor
 
 HEADER_KEY = "loopwright"
 DIGEST_KEY = "sha256"
@@ -70,32 +71,33 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _digest(tensors: Mapping[str, Tensor], header: str) -> str:
-    """Hex sha256 of the header and of every tensor's name, type, shape and bytes."""
+def _digest(arrays: Mapping[str, npt.NDArray[Any]], header: str) -> str:
+    """Hex sha256 of the header and of every tensor's name, type (in torch's words), shape and bytes."""
     digest = hashlib.sha256(header.encode())
-    for key in sorted(tensors):
-        tensor = tensors[key].detach().cpu().contiguous()
-        digest.update(f"{key}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    for key in sorted(arrays):
+        array = np.ascontiguousarray(arrays[key])
+        digest.update(f"{key}|torch.{array.dtype}|{tuple(arrays[key].shape)}|".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Save tensors and a JSON header (any JSON value) as one safetensors file, atomically, with a checksum of both."""
+    from safetensors.torch import save_file
+
     text = json.dumps(header)
     plain = {key: value.detach().contiguous() for key, value in tensors.items()}
+    digest = _digest({key: value.cpu().numpy() for key, value in plain.items()}, text)
     with atomic_path(path) as temporary:
-        save_file(plain, temporary, {HEADER_KEY: text, DIGEST_KEY: _digest(plain, text)})
+        save_file(plain, temporary, {HEADER_KEY: text, DIGEST_KEY: digest})
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Load a file of `save_tensors`: its tensors (on the CPU) and its header ({} for foreign files).
+def _read(path: Path, framework: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
 
-    Raises InputError if the file is missing, cut short, not safetensors, or was altered since it was saved.
-    """
     path = Path(path)
     try:
-        with safe_open(path, framework="pt", device="cpu") as handle:
+        with safe_open(path, framework=framework) as handle:
             metadata = handle.metadata() or {}
             text = metadata.get(HEADER_KEY, "{}")
             tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
@@ -104,6 +106,19 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise InputError(f"no file {path}.") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path} is not a whole safetensors file ({error}). Get or train it again.") from error
-    if DIGEST_KEY in metadata and _digest(tensors, text) != metadata[DIGEST_KEY]:
+    if DIGEST_KEY in metadata and _digest({k: np.asarray(v) for k, v in tensors.items()}, text) != metadata[DIGEST_KEY]:
         raise InputError(f"{path} was altered since it was written: its checksum does not match. Get it again.")
     return tensors, header
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Load a file of `save_tensors`: its tensors (on the CPU) and its header ({} for foreign files).
+
+    Raises InputError if the file is missing, cut short, not safetensors, or was altered since it was saved.
+    """
+    return _read(path, "pt")
+
+
+def load_arrays(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """As `load_tensors`, but numpy arrays, and without importing torch."""
+    return _read(path, "np")

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from loopwright.audio.mel import LogMel, MelInverse, mel_filterbank, slaney_hz_to_mel, slaney_mel_to_hz
+from loopwright.audio.mel import LogMel, MelInverse, mel_filterbank
+from loopwright.audio.melscale import slaney_hz_to_mel, slaney_mel_to_hz
 from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig, check_same_mel
 from loopwright.errors import MelMismatchError
 

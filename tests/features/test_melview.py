@@ -3,17 +3,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from loopwright.config import LOOP16
+from loopwright.config import LOOP16, LOOP48, MelConfig
 from loopwright.errors import MelMismatchError
 from loopwright.features import build
 
 
-def test_the_log_mel_itself_is_seen_whole() -> None:
+@pytest.mark.parametrize(("mel", "scales"), [(LOOP16, 2), (LOOP48, 3)])
+def test_the_log_mel_itself_is_seen_whole(mel: MelConfig, scales: int) -> None:
     """Lossless: every value of the log-mel is somewhere in each tap, once."""
-    x = torch.randn(2, 64, 256, generator=torch.Generator().manual_seed(0)) - 2.5
-    net = build("mel", LOOP16)
+    x = torch.randn(2, mel.n_mels, 256, generator=torch.Generator().manual_seed(0)) - 2.5
+    net = build("mel", mel)
+    assert len(net.taps) == scales
     for tap, maps in zip(net.taps, net(x), strict=True):
-        assert maps.shape == (2, tap.channels, 64 // tap.stride, 256 // tap.stride)
+        assert maps.shape == (2, tap.channels, mel.n_mels // tap.stride, 256 // tap.stride)
         torch.testing.assert_close(maps.flatten().sort().values, ((x + 2.5) / 1.25).flatten().sort().values)
 
 

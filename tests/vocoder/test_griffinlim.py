@@ -10,11 +10,11 @@ import torch
 
 from loopwright import vocoder
 from loopwright.audio.mel import LogMel
+from loopwright.audio.pghi import integrate, phase_from_magnitude
 from loopwright.audio.stft import circular_stft
 from loopwright.config import LOOP16, PAPER16
 from loopwright.errors import InputError
 from loopwright.vocoder.griffinlim import GriffinLim
-from loopwright.vocoder.pghi import integrate, phase_from_magnitude
 
 
 def drum_bar(mel=LOOP16, seed: int = 0) -> torch.Tensor:

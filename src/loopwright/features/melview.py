@@ -2,8 +2,9 @@
 
 Networks of speech and tagging hear 64 to 128 bands up to 7.5 or 8 kHz. Of a full-band log-mel of 128 bands to 21 kHz they
 leave a third unseen, and the bridge's mel-to-mel map has a null space in the rest. A generator judged by them alone may draw
-anything there, and ours did: bright lines above 7.5 kHz after 4,000 images. This pyramid has no weights: it folds 4x4 and
-8x8 cells of the log-mel into channels (lossless), which are then mixed and judged like any other features.
+anything there, and ours did: bright lines above 7.5 kHz after 4,000 images. This pyramid has no weights: it folds 4x4, 8x8
+and, where that leaves 8 rows, 16x16 cells of the log-mel into channels (lossless), which are then mixed and judged like any
+other features.
 
 Shapes: B batch, M mel bands, T frames.
 """
@@ -21,19 +22,25 @@ CENTRE, SPREAD = -2.5, 1.25  # decades: brings loops near zero mean and unit var
 
 
 class MelView(nn.Module):
-    """Our log-mel folded into channels: (B, M, T) -> [(B, 16, M/4, T/4), (B, 64, M/8, T/8)]."""
+    """Our log-mel folded into channels: (B, M, T) -> [(B, 16, M/4, T/4), (B, 64, M/8, T/8), ...] down to 8 rows.
+
+    With 128 bands the coarsest scale is 16x16: heads on finer ones alone see patches, and lows and highs came apart.
+    """
 
     name = "mel"
-    taps = (Tap("fold4", 16, 4), Tap("fold8", 64, 8))
 
     def __init__(self, mel: MelConfig) -> None:
         super().__init__()
         self.mel = mel
+        folds = [fold for fold in (4, 8, 16) if fold <= max(8, mel.n_mels // 8)]
+        self.taps = tuple(Tap(f"fold{fold}", fold * fold, fold) for fold in folds)
 
     def forward(self, log_mel: Tensor) -> list[Tensor]:
-        if log_mel.ndim != 3 or log_mel.shape[1] % 8 or log_mel.shape[2] % 8:
+        coarsest = self.taps[-1].stride
+        if log_mel.ndim != 3 or log_mel.shape[1] % coarsest or log_mel.shape[2] % coarsest:
             raise MelMismatchError(
-                f"the feature network mel needs log-mels (batch, bands, frames) in multiples of 8, got {tuple(log_mel.shape)}."
+                f"the feature network mel needs log-mels (batch, bands, frames) in multiples of {coarsest}, "
+                f"got {tuple(log_mel.shape)}."
             )
         x = (log_mel[:, None] - CENTRE) / SPREAD
-        return [F.pixel_unshuffle(x, 4), F.pixel_unshuffle(x, 8)]
+        return [F.pixel_unshuffle(x, tap.stride) for tap in self.taps]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from loopwright.audio.mel import slaney_hz_to_mel
+from loopwright.audio.melscale import slaney_hz_to_mel
 from loopwright.audio.onsets import spectral_flux
 from loopwright.config import MelConfig
 from loopwright.errors import InputError

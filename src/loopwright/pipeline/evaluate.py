@@ -21,7 +21,8 @@ import numpy.typing as npt
 import torch
 
 from loopwright import metrics
-from loopwright.audio.mel import LogMel, slaney_hz_to_mel
+from loopwright.audio.mel import LogMel
+from loopwright.audio.melscale import slaney_hz_to_mel
 from loopwright.audio.picture import mel_sheet
 from loopwright.audio.resample import resample_circle
 from loopwright.config import LOOP16

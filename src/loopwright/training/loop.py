@@ -200,6 +200,15 @@ def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
     )
 
 
+def anneal(gan: Gan, recipe: Recipe, *, left_kimg: float) -> None:
+    """Set both learning rates for a step with so much of the run left: the recipe's, falling to zero at the end."""
+    train = recipe.train
+    share = min(1.0, left_kimg / train.anneal_kimg) if train.anneal_kimg else 1.0
+    for optimizer, rate in ((gan.optimizer_g, train.lr_g), (gan.optimizer_d, train.lr_d)):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * share
+
+
 @dataclass
 class Batches:
     """Normalised log-mels of random training bars; the choice depends on (seed, step) alone."""
@@ -338,6 +347,7 @@ def train_gan(
         snapshot(0)
     world.wait()
     while step < total:
+        anneal(gan, recipe, left_kimg=(total - step) * train.batch / 1000)
         with _explain_memory(recipe):
             values = train_step(
                 gan,

@@ -91,10 +91,11 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     batch: PositiveInt = 16  # of all processes together
     lr_g: PositiveFloat = 0.002  # Adam's, of the generator ...
     lr_d: PositiveFloat = 0.001  # ... and of the discriminator
+    anneal_kimg: NonNegativeFloat = 0.0  # both fall linearly to nothing over the last so many thousand images
     beta1: NonNegativeFloat = 0.0  # Adam's
     beta2: PositiveFloat = 0.99  # Adam's
     ema_kimg: PositiveFloat = 2.0  # half-life of the average, in thousand images
-    ema_rampup: NonNegativeFloat = 0.1  # at most this share of the images seen so far
+    ema_rampup: NonNegativeFloat = 0.05  # at most this share of the images seen so far
     style_mixing: float = Field(default=0.5, ge=0, le=1)  # share of samples made from two styles
     loss: Literal["hinge", "logistic", "relativistic"] = "hinge"  # "logistic" is StyleGAN2's
     path_weight: NonNegativeFloat = 0.0  # path-length regularisation (StyleGAN2's is 2) ...

@@ -96,8 +96,10 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return out
 
 
-# What may change when a run is continued: how long, and how often to look.
-MAY_CHANGE = {"train.kimg", "train.eval_kimg", "train.tick_kimg"}
+# What may change when a run is continued: how long, how it ends, how often to look, and the average, which nothing learns from.
+MAY_CHANGE = {
+    "train.kimg", "train.anneal_kimg", "train.eval_kimg", "train.tick_kimg", "train.ema_kimg", "train.ema_rampup",
+}  # fmt: skip
 
 
 def open_run(root: Path, recipe: Recipe, facts: dict[str, Any], *, new: bool = False) -> tuple[RunFolder, bool]:

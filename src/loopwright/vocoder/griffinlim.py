@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from loopwright.audio.mel import MelInverse
+from loopwright.audio.pghi import phase_from_magnitude
 from loopwright.audio.stft import circular_istft, circular_stft
 from loopwright.config import MelConfig
 from loopwright.vocoder.base import Vocoder
-from loopwright.vocoder.pghi import phase_from_magnitude
 
 
 def griffin_lim(magnitude: Tensor, phase: Tensor, n_fft: int, hop: int, *, iterations: int, momentum: float) -> Tensor:

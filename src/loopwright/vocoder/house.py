@@ -26,11 +26,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from loopwright.audio.mel import mel_filterbank
+from loopwright.audio.pghi import phase_from_magnitude
 from loopwright.audio.stft import circular_istft, circular_stft, hann
 from loopwright.config import MelConfig
 from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.noise import content_noise
-from loopwright.vocoder.pghi import phase_from_magnitude
 
 LN10 = math.log(10)
 

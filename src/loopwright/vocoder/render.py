@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from loopwright.audio.mel import slaney_hz_to_mel, slaney_mel_to_hz
+from loopwright.audio.melscale import slaney_hz_to_mel, slaney_mel_to_hz
 from loopwright.audio.resample import resample_circle
 from loopwright.config import MelConfig
 from loopwright.errors import InputError
