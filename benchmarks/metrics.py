@@ -1,6 +1,8 @@
 """Metrics against the packages and procedures everybody uses: seconds of CPU, memory, equality. One thread.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/metrics.py [--big] [-o FILE]
+Run: OMP_NUM_THREADS=1 python benchmarks/metrics.py [--big] [--packages FOLDER] [-o FILE]
+FOLDER: where `pip install --no-deps --target FOLDER fadtk frechet-audio-distance` has put the published packages. Their own
+function is read out of their source, so that none of what they depend on is needed.
 Ours and theirs alternate in pairs, so that a busy machine slows both; times are those of the process's own CPU clock.
 Memory is measured in fresh processes: peak resident set less what it was when the arrays were ready.
 """
@@ -8,12 +10,15 @@ Memory is measured in fresh processes: peak resident set less what it was when t
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import io
+import logging
 import multiprocessing
 import os
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +26,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+import scipy
+import torch
 from scipy import linalg
 
 from loopwright import metrics
@@ -44,6 +51,23 @@ def peer_frechet(m1: np.ndarray, c1: np.ndarray, m2: np.ndarray, c2: np.ndarray)
     if np.iscomplexobj(root):
         root = root.real
     return float(((m1 - m2) ** 2).sum() + np.trace(c1) + np.trace(c2) - 2 * np.trace(root))
+
+
+def peer_eigenvalues(m1: np.ndarray, c1: np.ndarray, m2: np.ndarray, c2: np.ndarray) -> float:
+    """The form in torchmetrics: eigenvalues of the product, without the root."""
+    product = torch.from_numpy(c1 @ c2)
+    return float(((m1 - m2) ** 2).sum() + np.trace(c1) + np.trace(c2) - 2 * torch.linalg.eigvals(product).sqrt().real.sum())
+
+
+def peer_package(folder: Path, package: str, function: str) -> Callable[..., float]:
+    """The function of a published package, as shipped, from the text of its fad.py."""
+    tree = ast.parse((folder / package / "fad.py").read_text(encoding="utf-8"))
+    found = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == function)
+    names: dict[str, object] = {"np": np, "linalg": linalg, "scisqrt": np.lib.scimath.sqrt, "log": logging.getLogger("peer")}
+    exec(compile(ast.Module([found], []), package, "exec"), names)
+    method = names[function]
+    assert callable(method)
+    return (lambda *four: method(None, *four)) if found.args.args[0].arg == "self" else method
 
 
 def moments(x: np.ndarray) -> Pair:
@@ -111,12 +135,24 @@ def peak_mb(name: str, n: int, d: int) -> tuple[float, float]:
     return out
 
 
-def frechet_rows(pairs: int) -> list[str]:
+def frechet_rows(pairs: int, packages: Path | None) -> list[str]:
     real, fake = sets(3000, 1024)
     a, b = moments(real), moments(fake)
     ours, theirs, embedded = metrics.frechet_distance(*a, *b), peer_frechet(*a, *b), metrics.fad(real, fake)
-    times = race(lambda: metrics.frechet_distance(*a, *b), lambda: peer_frechet(*a, *b), pairs)
-    out = [row("FAD from moments, d = 1024 (scipy sqrtm)", times, f"rel {abs(ours / theirs - 1):.0e}")]
+    peers: dict[str, Callable[..., float]] = {
+        f"scipy {scipy.__version__} sqrtm": peer_frechet,
+        f"eigvals, as in torchmetrics, torch {torch.__version__}": peer_eigenvalues,
+    }
+    if packages:
+        peers["frechet-audio-distance, as shipped"] = peer_package(
+            packages, "frechet_audio_distance", "calculate_frechet_distance"
+        )
+        peers["fadtk, as shipped"] = peer_package(packages, "fadtk", "calc_frechet_distance")
+    out = []
+    for name, peer in peers.items():
+        times = race(lambda: metrics.frechet_distance(*a, *b), lambda peer=peer: peer(*a, *b), pairs)
+        apart = abs(ours / float(np.real(peer(*a, *b))) - 1)
+        out.append(row(f"FAD from moments, d = 1024 ({name})", times, f"rel {apart:.0e}"))
     times = race(lambda: metrics.fad(real, fake), lambda: peer_frechet(*moments(real), *moments(fake)), max(1, pairs - 1))
     out.append(row("FAD from 2 x 3000 embeddings, d = 1024", times, f"rel {abs(embedded / theirs - 1):.0e}"))
     few, many = real[:300], fake[:300]
@@ -165,13 +201,19 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--big", action="store_true", help="also N = 100,000")
     parser.add_argument("--memory-only", action="store_true")
+    parser.add_argument("--packages", type=Path, help="folder with fadtk and frechet-audio-distance")
+    parser.add_argument("--fad-only", action="store_true")
     parser.add_argument("-o", "--out", type=Path)
     args = parser.parse_args()
+    warnings.simplefilter("ignore", DeprecationWarning)  # sqrtm's `disp`, which the packages pass
+    torch.set_num_threads(1)
     lines = ["| what | ours, s | peer, s | ratio | equality |", "|---|--:|--:|--:|---|"]
-    for part in () if args.memory_only else (cell_rows, frechet_rows, neighbour_rows):
-        lines += part(args.pairs)
-        print(lines[-1], flush=True)
-    lines += memory_rows(args.big)
+    if not args.memory_only:
+        lines += frechet_rows(args.pairs, args.packages)
+    if not args.memory_only and not args.fad_only:
+        lines += cell_rows(args.pairs) + neighbour_rows(args.pairs)
+    if not args.fad_only:
+        lines += memory_rows(args.big)
     print("\n".join(lines))
     if args.out:
         args.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
