@@ -38,7 +38,9 @@ def main() -> int:
     parser.add_argument("--recipe", default="house")
     parser.add_argument("--repr", default="loop48")
     parser.add_argument("--bars", type=int, help="bars to render; the corpus command's own number if left out")
-    parser.add_argument("--kimg", type=float, default=200.0)
+    parser.add_argument("--kimg", type=float, default=40.0)
+    parser.add_argument("--anneal-kimg", type=float, help="the last so many thousand images; a third of all if left out")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the recipe")
     parser.add_argument("--minutes", type=float, default=600.0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
@@ -61,11 +63,16 @@ def main() -> int:
         count = ["-n", str(args.bars)] if args.bars else []
         if not loopwright("corpus", args.model, *paths, "-o", str(corpus), "--seed", str(args.seed), *count, seconds=left()):
             return 3
-        if not loopwright("prepare", str(corpus), "-o", str(prepared), "--repr", args.repr, seconds=left()):
+        # rendered bars are distinct by construction, and sustained synth bars look alike to the search for duplicates
+        keep_all = ["--keep-duplicates"] if args.model == "synth" else []
+        if not loopwright("prepare", str(corpus), "-o", str(prepared), "--repr", args.repr, *keep_all, seconds=left()):
             return 3
     minutes = max(0.5, left() / 60 - 0.7)  # leave time to export what there is
     train = ["train", "gan", str(prepared), "-o", str(runs), "--recipe", args.recipe, "--kimg", str(args.kimg)]
     train += ["--device", args.device, "--minutes", f"{minutes:.2f}", "--seed", str(args.seed)]
+    anneal = args.anneal_kimg if args.anneal_kimg is not None else round(args.kimg / 3, 3)
+    for setting in (f"train.anneal_kimg={anneal}", *args.set):
+        train += ["--set", setting]
     if not loopwright(*train, seconds=left() + 60):
         return 3
     (run,) = sorted(runs.glob("[0-9]*-*"))[-1:]
