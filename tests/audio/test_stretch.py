@@ -96,6 +96,21 @@ def test_repeats_exactly_and_keeps_level_and_channels() -> None:
     assert abs(20 * np.log10(np.std(y) / np.std(x))) < 2.0  # noise loses 1.2 dB where blocks overlap out of phase
 
 
+def test_a_change_of_rate_on_the_way_keeps_the_grid() -> None:
+    n, n_out, phases = bar_samples(97.0, 44_100), 32_000, (np.arange(16) + 0.3) / 16
+    y = np.abs(stretch_circle(pulses(n, n * phases), n_out, 16_000, from_hz=44_100))
+    assert y.shape == (n_out,)
+    for phase in phases:
+        near = (round(n_out * phase) + np.arange(-1000, 1000)) % n_out
+        assert abs(int(np.argmax(y[near])) - 1000) <= 2  # half a sample for the rate, half for the block, half for the peak
+
+
+def test_channels_keep_their_levels_and_polarity_to_each_other() -> None:
+    left = low_chord(39_000, 16_000)
+    y = stretch_circle(np.stack([left, -0.5 * left], axis=1), 32_000, 16_000)
+    assert np.allclose(y[:, 1], -0.5 * y[:, 0], atol=1e-6)
+
+
 def test_the_same_length_is_the_same_sound_and_a_hair_more_is_resampled() -> None:
     x = low_chord(96_000, 48_000)
     assert np.array_equal(stretch_circle(x, 96_000, 48_000), x)

@@ -256,10 +256,9 @@ def fit_row(row: Float32, rate_hz: int, mel_rate_hz: int, n_out: int) -> Float32
     ratio = n_out / mel_rate_hz / (len(row) / rate_hz)
     if abs(ratio - 1) < SAME_PITCH:
         return resample_turn(row, n_out)
-    if rate_hz > mel_rate_hz:
-        row, rate_hz = resample_turn(row, round(len(row) * mel_rate_hz / rate_hz)), mel_rate_hz
-    stretched = stretch_circle(row, round(n_out * rate_hz / mel_rate_hz), rate_hz)
-    return resample_turn(stretched, n_out)
+    if rate_hz >= mel_rate_hz:
+        return stretch_circle(row, n_out, mel_rate_hz, from_hz=rate_hz)
+    return resample_turn(stretch_circle(row, round(n_out * rate_hz / mel_rate_hz), rate_hz), n_out)
 
 
 def _analyse(
@@ -272,6 +271,7 @@ def _analyse(
 ) -> None:
     """Stretch, level and analyse rows; silent ones are left out."""
     mel = settings.mel
+    log_mel = _log_mel(mel)  # before the stretch: it also sets the threads
     gain_db = min(settings.level_db - level.to_db(level.rms(mono)), settings.peak_db - level.to_db(level.peak(mono)))
     bars = [i for i, row in enumerate(rows) if level.to_db(level.peak(row)) >= settings.silence_db]
     if len(bars) < len(rows):
@@ -287,7 +287,7 @@ def _analyse(
     if not mel.circular:  # the published analysis normalises each bar's peak
         loops /= np.maximum(np.abs(loops).max(axis=1, keepdims=True), 1e-5)
     with torch.inference_mode():
-        log_mels = torch.stack([_log_mel(mel)(torch.from_numpy(loop)) for loop in loops]).numpy().astype(np.float16)
+        log_mels = torch.stack([log_mel(torch.from_numpy(loop)) for loop in loops]).numpy().astype(np.float16)
     outcome.log_mels, outcome.audio = log_mels, loops
     outcome.records = [
         {**base, "bar": i * settings.bars, "gain_db": round(gain_db, 2), "confidence": outcome.confidence} for i in bars

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-REQUIRED = ("torch", "numpy", "soundfile", "soxr", "python-stretch", "safetensors", "pydantic", "click", "rich", "matplotlib")
+REQUIRED = ("torch", "numpy", "soundfile", "soxr", "safetensors", "pydantic", "click", "rich", "matplotlib")
 OPTIONAL = {
     "tensorboard": "curves in TensorBoard (extra: log)",
     "starlette": "the studio (extra: studio)",
