@@ -224,6 +224,23 @@ def test_vocoded_side_keeps_length_and_order(prepared: PreparedData) -> None:
     assert gap < 0.3 < shuffled
 
 
+def test_vocoding_is_kept_while_an_evaluation_runs(prepared: PreparedData, tmp_path: Path) -> None:
+    class Counting:
+        name, mel, calls = "counting", LOOP16, 0
+
+        def __call__(self, log_mel: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            return torch.full((len(log_mel), LOOP16.bar_samples), float(log_mel.mean()))
+
+    vocoder = Counting()
+    for _ in range(2):  # the second time as after an interruption
+        side = VocodedSide(PreparedSide(prepared.path), [4, 2], vocoder, keep=tmp_path / "work")  # type: ignore[arg-type]
+        first, second = side.read(0, 16_000).samples, side.read(1, 16_000).samples
+        assert not np.allclose(first, second)
+    assert vocoder.calls == 2
+    assert len(list((tmp_path / "work").iterdir())) == 2
+
+
 def test_bars_come_from_the_table_then_the_file_then_the_length(tmp_path: Path) -> None:
     from loopwright.audio.io import write_wav
     from loopwright.audio.wavmeta import loop_chunks

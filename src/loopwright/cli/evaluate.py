@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
 
 _PATH = click.Path(path_type=Path)
+_SAY_EVERY_S = 20.0
 
 
 @click.command()
@@ -79,10 +81,18 @@ def evaluate(
     if out is None:
         out = fake / "evaluation" if is_run(fake) else Path("evaluation") / f"{real.name}-{fake.name}"
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         tasks: dict[str, object] = {}
+        said = 0.0
 
         def show(what: str, done: int, total: int) -> None:
+            nonlocal said
+            if not console.is_terminal:  # a log file: a line now and then, and one at the end of each part
+                if done == total or time.monotonic() - said > _SAY_EVERY_S:
+                    said = time.monotonic()
+                    click.echo(f"{what}: {done} of {total}", err=True)
+                return
             if what not in tasks:
                 tasks[what] = bar.add_task(what, total=total)
             bar.update(tasks[what], completed=done)  # type: ignore[arg-type]

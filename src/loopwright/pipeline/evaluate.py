@@ -173,7 +173,7 @@ def evaluate(
         "held-out real": (held_side, _sample(rng, held_rows, n)),
     }
     if isinstance(fake_side, ModelSide):
-        vocoded = VocodedSide(held_side, sets["held-out real"][1].tolist(), fake_side.vocoder)
+        vocoded = VocodedSide(held_side, sets["held-out real"][1].tolist(), fake_side.vocoder, keep=work)
         sets["vocoded real"] = (vocoded, np.arange(n))
     sets["generated"] = (fake_side, _sample(rng, np.arange(len(fake_side)), n))
     measured = {

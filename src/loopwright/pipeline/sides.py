@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -208,23 +208,31 @@ class ModelSide(Side):
     def _make(self, start: int, stop: int) -> Float32:
         """Waveforms start..stop at the model's rate; kept on disk while an evaluation runs, so that it can be resumed."""
         text = f"{self.checksum} {self.vocoder.name} {self.seed} {self.truncation} {start} {stop}"
-        name = hashlib.sha256(text.encode()).hexdigest()[:24]
-        kept = None if self._keep is None else self._keep / f"{name}.npy"
-        if kept is not None and kept.is_file():
-            try:
-                return np.asarray(np.load(kept, allow_pickle=False), dtype=np.float32)
-            except (OSError, ValueError):
-                kept.unlink(missing_ok=True)
-        seeds = [self.seed + i for i in range(start, stop)]
+        return _kept(self._keep, text, lambda: self._render(range(start, stop)))
+
+    def _render(self, numbers: range) -> Float32:
+        seeds = [self.seed + i for i in numbers]
         with torch.no_grad():
             styles = self.model.styles_of(seeds, truncation=self.truncation)
             # A bad model is to be measured, not refused: what no vocoder takes is cut off.
             log_mel = self.model.log_mel(styles, seeds).clamp(max=HIGHEST_LOG_MEL)
-            audio: Float32 = self.vocoder(log_mel).cpu().numpy().astype(np.float32)
-        if kept is not None:
-            with atomic_path(kept) as temporary, temporary.open("wb") as out:
-                np.save(out, audio, allow_pickle=False)
-        return audio
+            return np.asarray(self.vocoder(log_mel).cpu().numpy(), dtype=np.float32)
+
+
+def _kept(folder: Path | None, key: str, make: Callable[[], Float32]) -> Float32:
+    """What `make` gives, from a file in `folder` where an interrupted evaluation has left it."""
+    if folder is None:
+        return make()
+    path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+    if path.is_file():
+        try:
+            return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+        except (OSError, ValueError):
+            path.unlink(missing_ok=True)
+    audio = make()
+    with atomic_path(path) as temporary, temporary.open("wb") as out:
+        np.save(out, audio, allow_pickle=False)
+    return audio
 
 
 class VocodedSide(Side):
@@ -232,12 +240,13 @@ class VocodedSide(Side):
 
     kind = "vocoded"
 
-    def __init__(self, side: Side, rows: Sequence[int], vocoder: Vocoder) -> None:
+    def __init__(self, side: Side, rows: Sequence[int], vocoder: Vocoder, *, keep: Path | None = None) -> None:
         self.side, self.rows, self.vocoder = side, list(rows), vocoder
         self.label = f"{side.label} through {vocoder.name}"
         self.loops = [side.loops[i] for i in self.rows]
         self.notes = []
         self._log_mel = LogMel(vocoder.mel)
+        self._keep = keep
 
     def read(self, index: int, rate_hz: int) -> Read:
         mel = self.vocoder.mel
@@ -245,8 +254,13 @@ class VocodedSide(Side):
         # A vocoder takes whole bars of frames: a loop of another tempo is brought to the grid as a circle, there and back.
         native = len(read.samples)
         grid = resample_circle(read.samples, read.bars * mel.bar_samples)
-        with torch.no_grad():
-            audio = self.vocoder(self._log_mel(torch.from_numpy(grid)[None]))[0].cpu().numpy().astype(np.float32)
+
+        def vocode() -> Float32:
+            with torch.no_grad():
+                return np.asarray(self.vocoder(self._log_mel(torch.from_numpy(grid)[None]))[0].cpu().numpy(), dtype=np.float32)
+
+        content = hashlib.sha256(np.ascontiguousarray(grid).tobytes()).hexdigest()
+        audio = _kept(self._keep, f"{self.vocoder.name} {mel.name} {content}", vocode)
         return _read(resample_circle(audio, native), mel.rate_hz, rate_hz, read.bars)
 
 
