@@ -7,7 +7,7 @@ from pathlib import Path
 
 SRC = Path(__file__).resolve().parents[1] / "src" / "loopwright"
 BASE = {"audio", "config", "errors", "files"}
-MIDDLE = {"corpus", "data", "features", "models", "vocoder", "metrics"}
+MIDDLE = {"corpus", "data", "features", "light", "models", "vocoder", "metrics"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "config": {"errors"},

@@ -95,14 +95,15 @@ def generate_pack(
     rate_hz: int = 44_100,
     vocoder: str | None = None,
     device: str = "cpu",
+    engine: str = "auto",
     force: bool = False,
     sheet: Path | None = None,
     on_loop: Callable[[Path, Loop], None] | None = None,
 ) -> Path:
     """Generate loops with a model and write them as a pack; optionally a PNG sheet of their spectrograms."""
-    from loopwright.pipeline.model import load
+    from loopwright.pipeline.onnx_model import load_maker
 
-    loaded = load(model, vocoder=vocoder, device=device)
+    loaded = load_maker(model, vocoder=vocoder, device=device, engine=engine)
     made: list[Loop] = []
 
     def keep(path: Path, loop: Loop) -> None:
@@ -111,7 +112,7 @@ def generate_pack(
             on_loop(path, loop)
 
     loops = loaded.stream(seeds, bpm=bpm, bars=bars, truncation=truncation, style=style, rate_hz=rate_hz, pack=pack_word(out))
-    facts = {"model": loaded.name, "bpm": bpm, "bars": bars, "truncation": truncation, "vocoder": loaded.vocoder.name}
+    facts = {"model": loaded.name, "bpm": bpm, "bars": bars, "truncation": truncation, "vocoder": loaded.vocoder_name}
     result = write_pack(loops, out, facts=facts, force=force, on_loop=keep if sheet else on_loop)
     if sheet is not None:
         loop_sheet(sheet, made)

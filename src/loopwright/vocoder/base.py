@@ -57,7 +57,11 @@ class Vocoder(nn.Module, ABC):
     def synthesise(self, log_mel: Tensor) -> Tensor:
         """The map itself, on a checked float32 input. (B, M, T) -> (B, T*hop)."""
 
-    def forward(self, log_mel: Tensor) -> Tensor:
+    def synthesise_from(self, log_mel: Tensor, noise: Tensor) -> Tensor:  # noqa: ARG002
+        """As `synthesise`, from white noise (B, hop, T) of the caller's, where the vocoder makes use of noise."""
+        return self.synthesise(log_mel)
+
+    def forward(self, log_mel: Tensor, noise: Tensor | None = None) -> Tensor:
         """Check the input (InputError), then synthesise. (B, M, T) -> (B, T*hop)."""
         check_log_mel(log_mel, self.mel, who=f"vocoder '{self.name}'")
-        return self.synthesise(log_mel.float())
+        return self.synthesise(log_mel.float()) if noise is None else self.synthesise_from(log_mel.float(), noise)

@@ -165,19 +165,23 @@ class HouseVocoder(Vocoder):
             phase = phase_from_magnitude(low, self.mel.n_fft, self.mel.hop)
             return magnitude, torch.from_numpy(phase).to(magnitude).transpose(1, 2).contiguous()
 
+    def backbone(self, log_mel: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+        """The network: (B, M, T) and (B, noise_channels, T) -> tone, air, click, hiss, each (B, T, values a frame)."""
+        scaled = (log_mel - self.config.low) * (2 / (self.config.high - self.config.low)) - 1
+        x = self.embed(torch.cat([scaled, noise], dim=1))
+        x = self.embed_norm(x.transpose(1, 2)).transpose(1, 2)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x.transpose(1, 2))).float().split(self.parts, dim=-1)
+
     def shape_noise(self, log_mel: Tensor, noise: Tensor) -> Tensor:
-        """The network: loops from log-mels (B, M, T) and white noise (R*B, hop, T) -> (R*B, T*hop), R loops a mel."""
+        """Loops from log-mels (B, M, T) and white noise (R*B, hop, T) -> (R*B, T*hop), R loops a mel."""
         mel, config = self.mel, self.config
         t = log_mel.shape[-1]
         repeats = len(noise) // len(log_mel)
         magnitude, phase = (x.repeat(repeats, 1, 1) for x in self.start(log_mel))
         log_mel = log_mel.repeat(repeats, 1, 1)
-        scaled = (log_mel - config.low) * (2 / (config.high - config.low)) - 1
-        x = self.embed(torch.cat([scaled, noise[:, : config.noise_channels]], dim=1))
-        x = self.embed_norm(x.transpose(1, 2)).transpose(1, 2)
-        for block in self.blocks:
-            x = block(x)
-        tone, air, click, hiss = self.head(self.norm(x.transpose(1, 2))).float().split(self.parts, dim=-1)
+        tone, air, click, hiss = self.backbone(log_mel, noise[:, : config.noise_channels])
 
         white = noise.transpose(1, 2).reshape(len(noise), t * mel.hop)
         # Long window: tones, and noise with a gain for every band. Complex numbers by their parts: half the work on a CPU.
@@ -233,3 +237,6 @@ class HouseVocoder(Vocoder):
 
     def synthesise(self, log_mel: Tensor) -> Tensor:
         return self.shape_noise(log_mel, content_noise(log_mel, self.mel.hop))
+
+    def synthesise_from(self, log_mel: Tensor, noise: Tensor) -> Tensor:
+        return self.shape_noise(log_mel, noise)

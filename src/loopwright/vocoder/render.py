@@ -5,6 +5,8 @@ Shapes: B batch, M mel bands, T frames, N samples.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -55,7 +57,9 @@ def shift_pitch(log_mel: Tensor, mel: MelConfig, ratio: float) -> Tensor:
     return torch.lerp(log_mel[:, left], log_mel[:, left + 1], part)
 
 
-def render(vocoder: Vocoder, log_mel: Tensor, bpm: float, *, rate_hz: int | None = None) -> Tensor:
+def render(
+    vocoder: Vocoder, log_mel: Tensor, bpm: float, *, rate_hz: int | None = None, noise: Callable[[int], Tensor] | None = None
+) -> Tensor:
     """Loops at a tempo, exact to the sample and seamless. (B, M, T) -> (B, round(60 * rate * beats / bpm)) in [-1, 1].
 
     The circle of T frames (a whole number of bars) is stretched to the nearest count for the tempo and synthesised; the
@@ -67,6 +71,7 @@ def render(vocoder: Vocoder, log_mel: Tensor, bpm: float, *, rate_hz: int | None
         log_mel: log10 mels of whole bars.
         bpm: tempo, 30 to 300.
         rate_hz: output rate; the vocoder's own if None.
+        noise: white noise (B, hop, T) for a number of frames T, instead of the vocoder's own.
 
     Raises InputError for a tempo out of range, frames that are not whole bars, and what the vocoder refuses.
     """
@@ -86,7 +91,8 @@ def render(vocoder: Vocoder, log_mel: Tensor, bpm: float, *, rate_hz: int | None
     frames = max(round(native / mel.hop), -(-mel.n_fft // mel.hop))
     ratio = frames * mel.hop / native  # what the change of length does to every frequency
     with torch.no_grad():
-        waveform = vocoder(shift_pitch(retime(log_mel.float(), frames), mel, 1 / ratio))
+        shifted = shift_pitch(retime(log_mel.float(), frames), mel, 1 / ratio)
+        waveform = vocoder(shifted) if noise is None else vocoder(shifted, noise(frames))
     n = loop_samples(bars, bpm, rate_hz or mel.rate_hz)
     if n != waveform.shape[-1]:
         waveform = torch.from_numpy(resample_circle(waveform.cpu().numpy(), n)).to(log_mel.device)
