@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 def peak(x: npt.ArrayLike) -> float:
     """Largest absolute sample."""
-    return float(np.max(np.abs(np.asarray(x)), initial=0.0))
+    array = np.asarray(x)
+    return float(max(array.max(initial=0.0), -array.min(initial=0.0)))
 
 
 def rms(x: npt.ArrayLike) -> float:

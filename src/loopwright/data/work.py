@@ -184,8 +184,8 @@ def _one_shot(envelope: Float32, mono: Float32, length_s: float) -> bool:
 
 def _offset(mono: Float32, rate_hz: int, reading: Reading) -> int:
     """Samples before the first bar. Loops start on the bar; only silence before a first attack off the grid says otherwise."""
-    loud = np.flatnonzero(np.abs(mono) > 0.003 * np.max(np.abs(mono)))  # a soft attack is no silence
-    first_s = float(loud[0]) / rate_hz if len(loud) else 0.0
+    size = np.abs(mono)
+    first_s = float(np.argmax(size > 0.003 * size.max())) / rate_hz  # a soft attack is no silence
     sixteenth_s = 15.0 / reading.bpm
     late_s = first_s - sixteenth_s * round(first_s / sixteenth_s)  # a rest on the grid is music
     if first_s < _LATE_S or abs(late_s) < _LATE_S or first_s > 2 * sixteenth_s:
