@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -126,9 +127,7 @@ def test_an_export_says_what_it_is_and_refuses_damage(loop48_file: Path, tmp_pat
     import onnx
 
     out = tmp_path / "E"
-    for arguments in ([], ["--force"]):
-        run = CliRunner().invoke(cli, ["export", str(loop48_file), "--onnx", "-o", str(out), *arguments])
-        assert run.exit_code == 0, run.output
+    export_onnx(str(loop48_file), out)
     assert sorted(p.name for p in out.iterdir()) == ["mapping.onnx", "model.json", "synthesis.onnx", "vocoder.onnx"]
     header = json.loads((out / "model.json").read_text())
     assert header["mel"]["name"] == "loop48"
@@ -176,3 +175,15 @@ def test_damaged_and_newer_model_files(loop48_file: Path, tmp_path: Path) -> Non
 def test_both_engines_read_the_same_format() -> None:
     assert training.MODEL_FORMAT == MODEL_FORMAT
     assert graph_path("x", {"a": 1, "b": 2}) == graph_path("x", {"b": 2, "a": 1})
+
+
+def test_loops_of_a_bundled_model_pass_the_checks() -> None:
+    """The same as `scripts/check_bundled.py drums -n 1000`, with few."""
+    spec = importlib.util.spec_from_file_location("check_bundled", Path(__file__).parents[2] / "scripts" / "check_bundled.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    rows, tempos = script.check(load_maker("drums"), 4)
+    assert tempos == 4
+    assert [row for row in rows if not row[-1]] == []
