@@ -9,6 +9,7 @@ import numpy as np
 from loopwright.audio.melscale import slaney_hz_to_mel, slaney_mel_to_hz
 from loopwright.audio.resample import resample_circle
 from loopwright.config import MelConfig
+from loopwright.errors import InputError
 from loopwright.light.spectra import Float32
 from loopwright.light.vocoders import LightVocoder
 
@@ -52,8 +53,14 @@ def render(vocoder: LightVocoder, log_mel: Float32, bpm: float, rate_hz: int, no
         bpm: tempo, already checked.
         rate_hz: output rate.
         noise: white noise (hop, T) for a number of frames T.
+
+    Raises InputError for a log-mel that is not finite.
     """
     mel = vocoder.mel
+    if not np.isfinite(log_mel).all():
+        raise InputError(
+            f"vocoder '{vocoder.name}' was given a log-mel with NaN or infinity. The model that made it has diverged."
+        )
     beats = BEATS_PER_BAR * round(log_mel.shape[1] / mel.model_frames)
     native = round(60 * mel.rate_hz * beats / bpm)
     frames = max(round(native / mel.hop), -(-mel.n_fft // mel.hop))

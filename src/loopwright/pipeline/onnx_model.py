@@ -99,7 +99,10 @@ class OnnxModel(Maker):
 def load_vocoder(name: str, mel: MelConfig) -> LightVocoder:
     """A vocoder by name or file, as `vocoder.load`. Raises NoGraphError for those that need torch."""
     if name in ("auto", "house"):
-        name = default_vocoder(mel) if name == "auto" else str(Path(default_vocoder(mel)))
+        known = default_vocoder(mel)
+        if name == "house" and known == "griffinlim":
+            raise InputError(f"no vocoder 'house' for '{mel.name}'. Pass --vocoder griffinlim, or the path of a vocoder file.")
+        name = known
     if name == "griffinlim":
         return LightGriffinLim(mel)
     path = Path(name) / "vocoder.safetensors" if Path(name).is_dir() else Path(name)
