@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from loopwright.errors import InputError
+from loopwright.errors import BusyError, InputError
 
 if TYPE_CHECKING:  # loops are made without torch, and begin a second earlier for it
     from torch import Tensor
@@ -52,6 +53,40 @@ def atomic_path(path: Path) -> Iterator[Path]:
             ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, doing: str, *, instead: str = "choose another folder") -> Iterator[None]:
+    """Hold `folder/.lock` for the length of the block: one process at a time on one output.
+
+    The lock is the system's, so a killed process leaves none behind. `doing` and `instead` complete the message: "another
+    process is training FOLDER. Wait for it, or choose another folder."
+
+    Raises BusyError if another process holds it, InputError if the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / ".lock").open("a+")
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}. Choose a folder you may write to.") from error
+    with handle:
+        try:
+            if sys.platform == "win32":  # pragma: no cover
+                import msvcrt
+
+                msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.seek(0)
+            holder = handle.read(20).strip() or "unknown"
+            raise BusyError(f"another process (number {holder}) is {doing} {folder}. Wait for it, or {instead}.") from error
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

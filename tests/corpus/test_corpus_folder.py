@@ -19,8 +19,9 @@ from click.testing import CliRunner
 
 from loopwright.cli.corpus import corpus
 from loopwright.corpus.demo import STYLES, DemoRenderer, demo_bars, render_demo
-from loopwright.corpus.folder import BAR_SAMPLES, COLUMNS, RATE_HZ, WAV_BYTES, claimed, write_corpus
+from loopwright.corpus.folder import BAR_SAMPLES, COLUMNS, RATE_HZ, WAV_BYTES, write_corpus
 from loopwright.errors import BusyError, InputError
+from loopwright.files import locked
 from loopwright.pipeline.corpus import make_drums
 
 
@@ -126,7 +127,7 @@ def test_other_settings_or_strange_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_two_processes_on_one_folder_are_not_allowed(tmp_path: Path) -> None:
-    with claimed(tmp_path), pytest.raises(BusyError, match="another process"):
+    with locked(tmp_path, "rendering into"), pytest.raises(BusyError, match="another process"):
         render_demo(tmp_path, 2, seed=0)
 
 

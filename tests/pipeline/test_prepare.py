@@ -212,8 +212,8 @@ def contents(out: Path) -> dict[str, bytes]:
 def test_two_at_once_the_second_is_refused(tmp_path: Path) -> None:
     top = loops(tmp_path / "in", 2)
     code = (
-        "import sys, time; from pathlib import Path; from loopwright.data.lock import only_one\n"
-        f"with only_one(Path({str(tmp_path / 'out')!r})):\n print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from loopwright.files import locked\n"
+        f"with locked(Path({str(tmp_path / 'out')!r}), 'preparing into'):\n print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:

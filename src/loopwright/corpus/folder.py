@@ -19,8 +19,8 @@ import numpy as np
 import soundfile
 
 from loopwright.corpus.circular import Floats
-from loopwright.errors import BusyError, InputError
-from loopwright.files import write_json, write_text
+from loopwright.errors import InputError
+from loopwright.files import locked, write_json, write_text
 
 RATE_HZ = 48_000
 BAR_SAMPLES = 96_000
@@ -62,27 +62,6 @@ def write_bar(path: Path, x: Floats) -> None:
     except (OSError, soundfile.SoundFileError) as error:
         temporary.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {error}. Free some space or choose another folder, then run again.") from error
-
-
-@contextlib.contextmanager
-def claimed(out: Path) -> Iterator[None]:
-    """Hold the corpus folder for this process; raises BusyError if another process is writing it."""
-    try:
-        (out / "wav").mkdir(parents=True, exist_ok=True)
-        handle = (out / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}. Choose a folder you may write to.") from error
-    with handle:
-        try:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # no such lock on Windows: go without
-            pass
-        except OSError as error:
-            raise BusyError(f"another process is rendering into {out}. Wait for it, or choose another folder.") from error
-        yield
-    (out / ".lock").unlink(missing_ok=True)
 
 
 def check_settings(out: Path, settings: dict[str, Any]) -> None:
@@ -139,7 +118,8 @@ def write_corpus(
     Raises InputError (settings differ, cannot write), BusyError (another process is at work there).
     """
     out = Path(out)
-    with claimed(out):
+    with locked(out, "rendering into"):
+        (out / "wav").mkdir(exist_ok=True)
         check_settings(out, settings)
         rows: dict[int, dict[str, str]] = {}
         rendered = 0
@@ -163,4 +143,5 @@ def write_corpus(
         for leftover in (out / "wav").glob("*.part"):
             leftover.unlink()
         write_text(out / "loops.csv", text.getvalue())
+    (out / ".lock").unlink(missing_ok=True)  # a finished corpus is loops and their table
     return rendered

@@ -24,7 +24,6 @@ from typing import Any
 from loopwright.data.facts import Facts
 from loopwright.data.fingerprint import DuplicateIndex, fingerprint
 from loopwright.data.licences import check_families as check_families
-from loopwright.data.lock import only_one
 from loopwright.data.prepared import WORK_FOLDER, PreparedWriter
 from loopwright.data.scan import FoundFile, find_audio
 from loopwright.data.settings import PrepareSettings as PrepareSettings  # given on: the command line asks for it here
@@ -32,7 +31,7 @@ from loopwright.data.sidecars import FactFinder
 from loopwright.data.splits import make_splitter
 from loopwright.data.work import Outcome, process_file
 from loopwright.errors import InputError
-from loopwright.files import atomic_path, write_json
+from loopwright.files import atomic_path, locked, write_json
 
 REPORT_FILE = "report.jsonl"
 Progress = Callable[[int, int], None]
@@ -244,7 +243,7 @@ def prepare(
     folder, out = Path(folder), Path(out)
     total, listing = _look(folder, limit)
     plan = {"folder": str(folder.resolve()), "listing": listing, "settings": settings.model_dump(mode="json")}
-    with only_one(out):
+    with locked(out, "preparing into"):
         same = _same_plan(out, plan, overwrite=overwrite)
         if same and (out / "stats.json").exists():
             return _finished_report(out)

@@ -19,8 +19,7 @@ from loopwright.config import LOOP16, MelConfig
 from loopwright.data import PreparedData
 from loopwright.errors import ConfigError, InputError
 from loopwright.features.scnn_loop import style_bridge
-from loopwright.files import atomic_path, save_tensors, write_json
-from loopwright.pipeline.lock import locked
+from loopwright.files import atomic_path, locked, save_tensors, write_json
 from loopwright.training.classifier import (
     ClassifierConfig,
     Ints,
@@ -101,7 +100,7 @@ def train_classifier(
     if not held_out:
         raise InputError(f"{data} has no held-out rows with a known '{label}'. Prepare it again with a split.")
     gather = gatherer(prepared)
-    with locked(run, f"another process is training {run}. Wait for it, or choose another folder."):
+    with locked(run, "training"):
         trainee = build(config, len(classes))
         checkpoint = run / "checkpoints" / "last.safetensors"
         if checkpoint.exists():

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from loopwright.data import PreparedData
+from loopwright.files import locked
 from loopwright.pipeline.device import choose_device
-from loopwright.pipeline.lock import locked
 from loopwright.training.loop import Report, train_gan
 from loopwright.training.parallel import join_world, leave_world
 from loopwright.training.recipe import load_recipe
@@ -42,8 +42,8 @@ def train(
     try:
         folder = open_run(Path(runs), settings, facts, new=new)[0] if world.leads else None
         folder = RunFolder(Path(world.tell(str(folder.path) if folder else "")))
-        busy = f"another process is training {folder.path}. Wait for it, or begin another run with --new."
-        with locked(folder.path, busy) if world.leads else contextlib.nullcontext():
+        alone = locked(folder.path, "training", instead="begin another run with --new")
+        with alone if world.leads else contextlib.nullcontext():
             train_gan(
                 folder,
                 settings,

@@ -15,9 +15,8 @@ from loopwright.audio.mel import LogMel
 from loopwright.audio.picture import mel_sheet
 from loopwright.data import PreparedData
 from loopwright.errors import ConfigError, InputError
-from loopwright.files import write_json
+from loopwright.files import locked, write_json
 from loopwright.pipeline.device import choose_device
-from loopwright.pipeline.lock import locked
 from loopwright.training.runs import environment
 from loopwright.training.vocoder import (
     Tick as Tick,  # given on: the command line shows it
@@ -100,7 +99,7 @@ def train_vocoder(
         raise ConfigError(f"the house vocoder is circular, '{prepared.mel.name}' is not. Prepare with --repr loop48 or loop16.")
     held_out = held_out if len(held_out) else rows
     held_out = held_out[np.linspace(0, len(held_out) - 1, min(VALIDATION_BARS, len(held_out))).astype(int)]
-    with locked(run, f"another process is training {run}. Wait for it, or choose another folder."):
+    with locked(run, "training"):
         trainee = build(prepared.mel, config, choose_device(device))
         checkpoint = run / "checkpoints" / "last.safetensors"
         if checkpoint.exists():
