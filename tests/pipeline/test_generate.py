@@ -15,7 +15,7 @@ from loopwright.cli import cli
 from loopwright.errors import ConfigError, InputError
 from loopwright.files import load_tensors, save_tensors
 from loopwright.pipeline.generate import generate_pack
-from loopwright.pipeline.loop import Loop, level_to, loudness_lufs
+from loopwright.pipeline.loop import Loop, level_to, limit_peaks, loudness_lufs
 from loopwright.pipeline.model import Model, load
 from loopwright.pipeline.words import SPACE, word_for
 
@@ -207,6 +207,26 @@ def test_levelling_reaches_the_loudness_and_keeps_the_peak() -> None:
     assert np.abs(level_to(click, 44100)).max() == pytest.approx(10 ** (-0.5 / 20), rel=1e-5)
     silence = np.zeros(100, np.float32)
     assert level_to(silence, 44100) is silence
+
+
+def test_the_limiter_goes_round_the_circle() -> None:
+    rng = np.random.default_rng(0)
+    loop = (0.1 * rng.standard_normal(22_050)).astype(np.float32)
+    loop[[0, 5_000, 22_049]] = (2.0, -1.5, 1.8)
+    limited = limit_peaks(loop, 44_100, 0.9)
+    assert np.abs(limited).max() == pytest.approx(0.9, rel=1e-6)
+    assert np.array_equal(limited[6_000:20_000], loop[6_000:20_000])  # far from a peak nothing changes
+    np.testing.assert_allclose(limit_peaks(np.roll(loop, 777), 44_100, 0.9), np.roll(limited, 777), atol=1e-6)
+
+
+def test_spiky_and_smooth_loops_come_out_alike() -> None:
+    """Loudness within 3 dB of each other: what a drummer plays is spikier than a pad."""
+    t = np.arange(88_200) / 44_100
+    pad = (0.5 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)
+    hits = (np.exp(-((t % 0.25) / 0.03)) * np.random.default_rng(0).standard_normal(len(t))).astype(np.float32)
+    levels = [loudness_lufs(level_to(loop, 44_100), 44_100) for loop in (pad, hits)]
+    assert max(levels) - min(levels) < 3.0
+    assert levels[0] == pytest.approx(-18.0, abs=0.05)
 
 
 def test_the_python_api(model_file: Path, tmp_path: Path) -> None:

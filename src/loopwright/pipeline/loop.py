@@ -49,13 +49,36 @@ def loudness_lufs(loop: Float32, rate_hz: int) -> float:
     return -0.691 + 10 * float(np.log10(max(mean_square, 1e-12)))
 
 
-def level_to(loop: Float32, rate_hz: int, *, lufs: float = -18.0, peak_db: float = -0.5) -> Float32:
-    """Gain to a loudness, but never above a peak level."""
-    peak = float(np.abs(loop).max(initial=0.0))
+def limit_peaks(loop: Float32, rate_hz: int, ceiling: float, *, look_s: float = 0.0015) -> Float32:
+    """Turn the loop down round its peaks so that none is above `ceiling`, going round the circle: no seam. (N,) -> (N,).
+
+    The gain is the least that any sample within `look_s` needs, smoothed over as long: it is down when the peak comes.
+    """
+    gain = np.minimum(1.0, ceiling / np.maximum(np.abs(loop), 1e-9))
+    reach = round(look_s * rate_hz)
+    size, covered = 2 * reach + 1, 1
+    while covered < size:  # the least of `covered` samples from each on
+        step = min(covered, size - covered)
+        gain = np.minimum(gain, np.roll(gain, -step))
+        covered += step
+    sums = np.cumsum(np.concatenate([[0.0], gain, gain[:size]]))  # a mean of what begins up to 2 * reach before
+    smooth = np.roll((sums[size : size + len(loop)] - sums[: len(loop)]) / size, 2 * reach)
+    return (loop * np.minimum(smooth, 1.0)).astype(np.float32)
+
+
+def level_to(loop: Float32, rate_hz: int, *, lufs: float = -18.0, peak_db: float = -0.5, most_db: float = 6.0) -> Float32:
+    """Gain to a loudness; peaks above `peak_db` are limited, by `most_db` at most: what is spikier stays quieter."""
+    peak, ceiling = float(np.abs(loop).max(initial=0.0)), 10 ** (peak_db / 20)
     if peak < 1e-6:
         return loop
-    gain = min(10 ** ((lufs - loudness_lufs(loop, rate_hz)) / 20), 10 ** (peak_db / 20) / peak)
-    levelled: Float32 = (loop * gain).astype(np.float32)
+    most = 10 ** (most_db / 20) * ceiling / peak
+    gain, levelled = 1.0, loop
+    for _ in range(3):  # limiting costs loudness, which the next round gives back
+        gain = min(most, gain * 10 ** ((lufs - loudness_lufs(levelled, rate_hz)) / 20))
+        levelled = (loop * np.float32(gain)).astype(np.float32)
+        if gain * peak <= ceiling:
+            break
+        levelled = limit_peaks(levelled, rate_hz, ceiling)
     return levelled
 
 
