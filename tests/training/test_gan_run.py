@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,24 @@ def test_killed_and_continued_equals_unbroken(
     _, errors = process.communicate()
     assert metrics.exists(), errors.decode()
     assert len(metrics.read_bytes().splitlines()) < 7 or process.returncode == 0
+    assert_same(run(hits, tmp_path), unbroken)
+
+
+def test_interrupted_after_a_step_it_keeps_that_step(
+    hits: PreparedData, tmp_path: Path, unbroken: RunFolder, cheap_networks: None
+) -> None:
+    """Ctrl-C between two ticks: the step under way is finished and saved, and the run goes on from there."""
+
+    def press(row: Mapping[str, Any]) -> None:
+        if row["step"] == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(hits.path, tmp_path, "tiny", overrides=cheap.SIZES, device="cpu", report=press)
+    assert signal.getsignal(signal.SIGINT) is before
+    (folder,) = tmp_path.glob("*-tiny")
+    assert load_tensors(folder / "checkpoints" / "last.safetensors")[1]["step"] == 3
     assert_same(run(hits, tmp_path), unbroken)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -15,6 +19,30 @@ from loopwright.training.loop import Report, train_gan
 from loopwright.training.parallel import join_world, leave_world
 from loopwright.training.recipe import load_recipe
 from loopwright.training.runs import RunFolder, open_run
+
+
+@contextlib.contextmanager
+def interrupts() -> Iterator[Callable[[], bool]]:
+    """Inside the block the first Ctrl-C is noted, not raised: ask whether it came. The second is raised at once.
+
+    Only the main thread gets signals; in another nothing changes.
+    """
+    came = False
+
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        nonlocal came
+        came = True
+        signal.signal(number, before)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: came
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def train(
@@ -43,7 +71,7 @@ def train(
         folder = open_run(Path(runs), settings, facts, new=new)[0] if world.leads else None
         folder = RunFolder(Path(world.tell(str(folder.path) if folder else "")))
         alone = locked(folder.path, "training", instead="begin another run with --new")
-        with alone if world.leads else contextlib.nullcontext():
+        with alone if world.leads else contextlib.nullcontext(), interrupts() as interrupted:
             train_gan(
                 folder,
                 settings,
@@ -51,8 +79,11 @@ def train(
                 device=place,
                 report=report if world.leads else None,
                 max_seconds=max_seconds,
+                stop=interrupted,
                 world=world,
             )
+        if interrupted():
+            raise KeyboardInterrupt
     finally:
         leave_world(world)
     return folder.path

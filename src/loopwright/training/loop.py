@@ -261,9 +261,12 @@ def train_gan(
     device: torch.device,
     report: Report | None = None,
     max_seconds: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
 ) -> dict[str, Any]:
     """Train, or go on training, the run in `folder` until the recipe's kimg (or `max_seconds` of this call) are reached.
+
+    `stop` is asked after each step; if it says so, the step is saved and training ends as when time is up.
 
     Writes metrics.jsonl, samples/, checkpoints/last (all state) and checkpoints/best (a model file: the average with the
     lowest KAD by the last judge). Returns the last tick's row. Of several processes only the leader measures and writes.
@@ -363,7 +366,8 @@ def train_gan(
             sums[key] = sums.get(key, 0.0) + value.item()
             counts[key] = counts.get(key, 0) + 1  # lazy regularisations are not in every step
         out_of_time = max_seconds is not None and time.monotonic() - began > max_seconds
-        if world.size > 1 and max_seconds is not None:  # all stop, or none
+        out_of_time = out_of_time or stop()
+        if world.size > 1:  # all stop, or none
             out_of_time = bool(world.mean(torch.tensor(float(out_of_time))) > 0)
         if step % tick and step != total and not out_of_time:
             continue
