@@ -15,7 +15,7 @@ from loopwright.cli import cli
 from loopwright.errors import ConfigError, InputError
 from loopwright.files import load_tensors, save_tensors
 from loopwright.pipeline.generate import generate_pack
-from loopwright.pipeline.loop import Loop, level_to, limit_peaks, loudness_lufs
+from loopwright.pipeline.loop import Loop, level_to, limit_peaks, loudness_lufs, rest_at_seam, wrap_click_ratio
 from loopwright.pipeline.model import Model, load
 from loopwright.pipeline.words import SPACE, word_for
 
@@ -217,6 +217,18 @@ def test_the_limiter_goes_round_the_circle() -> None:
     assert np.abs(limited).max() == pytest.approx(0.9, rel=1e-6)
     assert np.array_equal(limited[6_000:20_000], loop[6_000:20_000])  # far from a peak nothing changes
     np.testing.assert_allclose(limit_peaks(np.roll(loop, 777), 44_100, 0.9), np.roll(limited, 777), atol=1e-6)
+
+
+def test_a_file_does_not_begin_in_an_attack() -> None:
+    t = np.arange(44_100) / 44_100
+    calm = (0.3 * np.sin(2 * np.pi * 50 * t)).astype(np.float32)
+    assert rest_at_seam(calm, 44_100) is calm
+    attack = calm.copy()
+    attack[:3] += np.array([0.5, 0.4, 0.2], np.float32)  # the largest step is now the one over the seam
+    turned = rest_at_seam(attack, 44_100)
+    assert wrap_click_ratio(attack) > 1 > wrap_click_ratio(turned)
+    shift = int(np.flatnonzero([np.array_equal(np.roll(attack, k), turned) for k in range(-12, 13)])[0]) - 12
+    assert 0 < abs(shift) <= 11
 
 
 def test_spiky_and_smooth_loops_come_out_alike() -> None:

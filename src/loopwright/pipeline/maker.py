@@ -17,7 +17,7 @@ import numpy.typing as npt
 from loopwright.config import GRID_BPM, MelConfig
 from loopwright.errors import ConfigError, InputError
 from loopwright.pipeline.bundled import BUNDLED, bundled_models
-from loopwright.pipeline.loop import Loop, level_to
+from loopwright.pipeline.loop import Loop, level_to, rest_at_seam
 from loopwright.pipeline.words import word_for
 
 MAX_SEED = 2**32 - 1
@@ -184,7 +184,7 @@ class Maker(ABC):
         kind = self.name if self.name.isalpha() else "loop"  # digits in a name mean the tempo alone
         name = "_".join(["Loopwright", pack or kind.capitalize(), f"{bpm:g}", kind, word or word_for(seed)])
         info = {"model": self.name, **(details if details is not None else {"seed": seed})}
-        return Loop(level_to(audio, rate_hz), rate_hz, beats, name, info)
+        return Loop(rest_at_seam(level_to(audio, rate_hz), rate_hz), rate_hz, beats, name, info)
 
 
 def check_settings(bpm: float, bars: int, truncation: float, rate_hz: int) -> None:
