@@ -138,6 +138,7 @@ def test_events_are_streamed_and_taken_up_again(client: httpx.Client) -> None:
     assert [kind for _, kind, _ in events] == ["queued", "loop", "loop", "loop", "done"]
     assert [event["job"]["done"] for _, _, event in events] == [0, 1, 2, 3, 3]
     assert [number for number, _, _ in read({"last-event-id": "2"})] == [3, 4]
+    assert read({"last-event-id": "4"}) == []
 
 
 def test_stars_and_packs(client: httpx.Client) -> None:

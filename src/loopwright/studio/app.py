@@ -25,7 +25,7 @@ from starlette.routing import Route
 from loopwright.errors import InputError, LoopwrightError
 from loopwright.studio.engine import RATE_HZ, Engine, public
 from loopwright.studio.guard import Guard
-from loopwright.studio.jobs import Job, Jobs, QueueFullError
+from loopwright.studio.jobs import FINISHED, Job, Jobs, QueueFullError
 from loopwright.studio.wishes import WISH, AnyWish, Star
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -145,12 +145,14 @@ class Studio:
             yield "retry: 1000\n\n"
             while True:
                 flag.clear()
-                finished = job.finished  # looked at before the events, so that the last one is not missed
-                for number in range(first, len(job.events)):
-                    event = job.events[number]
-                    yield f"id: {number}\nevent: {event['type']}\ndata: {json.dumps(event)}\n\n"
-                first = max(first, len(job.events))
-                if finished or self.jobs.stopping:
+                # The last event tells that a job is over, not its state, which changes a moment before. Asked before sending:
+                # so it is sent.
+                over = job.events[-1]["type"] in FINISHED
+                while first < len(job.events):  # more may come while these are sent
+                    event = job.events[first]
+                    yield f"id: {first}\nevent: {event['type']}\ndata: {json.dumps(event)}\n\n"
+                    first += 1
+                if over or self.jobs.stopping:
                     return
                 try:
                     await asyncio.wait_for(flag.wait(), HEARTBEAT_S)
