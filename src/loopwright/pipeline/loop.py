@@ -92,13 +92,19 @@ def rest_at_seam(loop: Float32, rate_hz: int, *, reach_s: float = 0.00025) -> Fl
     """Turn a loop so that its file does not begin in the middle of an attack. (N,) -> (N,).
 
     One loop in a thousand has one of its thousand largest steps at the seam. Nobody hears it, but a sampler that fades the ends
-    of files would. Such a loop is turned to the smallest step within a quarter of a millisecond; others stay as they are.
+    of files would. Such a loop is turned to the nearest step half as large within a quarter of a millisecond, or the smallest
+    there; others stay as they are.
     """
-    if wrap_click_ratio(loop) <= 1:
+    ratio = wrap_click_ratio(loop)
+    if ratio <= 1:
         return loop
     reach = round(reach_s * rate_hz)
     around = np.take(loop, np.arange(-reach - 1, reach + 1), mode="wrap")
-    return np.roll(loop, reach - int(np.argmin(np.abs(np.diff(around)))))
+    steps = np.abs(np.diff(around))  # the one in the middle is the seam's
+    # the nearest, not the smallest: rounding decides between small ones, and loops of two engines would come apart
+    near = np.flatnonzero(steps <= 0.5 * steps[reach] / ratio) - reach
+    turn = near[np.argmin(np.abs(near))] if len(near) else np.argmin(steps) - reach
+    return np.roll(loop, -int(turn))
 
 
 @dataclass(frozen=True)
