@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from loopwright.audio.io import read_audio, write_wav
 from loopwright.audio.level import from_db, peak, rms, to_db
-from loopwright.audio.resample import resample, resample_circle
+from loopwright.audio.resample import around, resample, resample_circle
 from loopwright.errors import InputError
 
 
@@ -109,6 +109,12 @@ def test_resampling_there_and_back_and_rates() -> None:
     np.testing.assert_allclose(resample_circle(resample_circle(x, 3001), 2000), x, atol=1e-4)
     assert resample(x, 44100, 44100) is x
     assert len(resample(np.zeros((44100, 2), np.float32), 44100, 16000)) == 16000
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 7), (-3, 9), (2, 5), (-15, 30), (7, 9), (-40, -30), (3, 3)])
+def test_a_loop_goes_round_for_ever(start: int, stop: int) -> None:
+    turn = np.arange(14, dtype=np.float32).reshape(2, 7)
+    assert np.array_equal(around(turn, start, stop), np.take(turn, np.arange(start, stop), axis=1, mode="wrap"))
 
 
 def test_levels() -> None:

@@ -14,8 +14,8 @@ def peak(x: npt.ArrayLike) -> float:
 
 def rms(x: npt.ArrayLike) -> float:
     """Root mean square over all samples."""
-    array = np.asarray(x, dtype=np.float64)
-    return float(np.sqrt(np.mean(array**2))) if array.size else 0.0
+    array = np.asarray(x, dtype=np.float32)
+    return float(np.sqrt(np.mean(np.square(array)))) if array.size else 0.0
 
 
 def to_db(amplitude: float, floor_db: float = -120.0) -> float:

@@ -9,6 +9,14 @@ import soxr
 Float32 = npt.NDArray[np.float32]
 
 
+def around(turn: Float32, start: int, stop: int) -> Float32:
+    """Samples `start` to `stop` of a loop (..., N) that goes round for ever. -> (..., stop - start)."""
+    n = turn.shape[-1]
+    first = turn[..., start % n :][..., : stop - start]
+    turns, rest = divmod(stop - start - first.shape[-1], n)
+    return np.concatenate([first, *[turn] * turns, turn[..., :rest]], axis=-1)
+
+
 def resample(samples: Float32, from_hz: int, to_hz: int) -> Float32:
     """Resample along axis 0 with soxr (HQ). Shape (N,) or (N, C) -> (round(N*to/from), ...)."""
     if from_hz == to_hz:

@@ -13,10 +13,9 @@ import functools
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 import torch
 
-from loopwright.audio.resample import resample_circle
+from loopwright.audio.resample import around, resample, resample_circle
 from loopwright.errors import InputError
 
 Float32 = npt.NDArray[np.float32]
@@ -31,6 +30,11 @@ MAX_FACTOR = 4.0
 SAME_PITCH = 2 ** (1.5 / 1200) - 1  # a change of length this small is a resampling: 1.5 cents, and nothing smeared
 
 
+@functools.lru_cache(maxsize=8)
+def _rise(n: int) -> Float32:
+    return (0.5 - 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / n)).astype(np.float32)
+
+
 def crossfade(ending: Float32, beginning: Float32) -> Float32:
     """Fade from one signal into another of the same length along axis 0, keeping the power steady.
 
@@ -38,7 +42,7 @@ def crossfade(ending: Float32, beginning: Float32) -> Float32:
     equal power for unrelated ones.
     """
     n = len(ending)
-    rise = (0.5 - 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / n)).astype(np.float32)
+    rise = _rise(n)
     energy = float(np.sqrt(np.sum(ending**2, dtype=np.float64) * np.sum(beginning**2, dtype=np.float64)))
     rho = float(np.clip(np.sum(ending * beginning, dtype=np.float64) / energy, 0, 1)) if energy > 0 else 1.0
     power = rise**2 + (1 - rise) ** 2 + 2 * rho * rise * (1 - rise)
@@ -91,12 +95,12 @@ def stretch_circle(x: Float32, n_out: int, rate_hz: int, *, from_hz: int | None 
 def _line(turn: Float32, low: int, high: int, rate_hz: int, from_hz: int) -> Float32:
     """Samples `low` to `high` of a loop (C, N) that goes round for ever, at `rate_hz`. -> (C, high - low)."""
     if rate_hz == from_hz:
-        return np.take(turn, np.arange(low, high), axis=1, mode="wrap").astype(np.float32, copy=False)
+        return around(turn, low, high).astype(np.float32, copy=False)
     step = from_hz / rate_hz
     reach = int(256 * max(1.0, step))  # longer than half of soxr's filter
     a, b = int(np.floor(low * step)) - reach, int(np.ceil(high * step)) + reach
-    around = np.ascontiguousarray(np.take(turn, np.arange(a, b), axis=1, mode="wrap").T)
-    resampled = np.asarray(soxr.resample(around, from_hz, rate_hz, quality="HQ"), dtype=np.float32)
+    recording = np.ascontiguousarray(around(turn, a, b).T)
+    resampled = resample(recording, from_hz, rate_hz)
     skip = low - round(a / step)
     return np.ascontiguousarray(resampled[skip : skip + high - low].T)
 
@@ -108,13 +112,10 @@ def _hann(n: int) -> Float32:
 
 def _cut(line: Float32, starts: Places, block: int, hop: int) -> torch.Tensor:
     """Windowed blocks (2, C, T, block): those that begin at `starts`, and those one hop earlier."""
-    window = _hann(block)
-    blocks = torch.empty(2, len(line), len(starts), block)  # torch's memory is aligned, so that a transform repeats to the bit
-    view = blocks.numpy()
-    for t, start in enumerate(starts):
-        np.multiply(line[:, start : start + block], window, out=view[0, :, t])
-        np.multiply(line[:, start - hop : start - hop + block], window, out=view[1, :, t])
-    return blocks
+    frames = np.lib.stride_tricks.sliding_window_view(line, block, axis=1)
+    cut = frames[:, np.stack([starts, starts - hop])].swapaxes(0, 1)  # (2, C, T, block)
+    # torch's memory is aligned, so that a transform repeats to the bit
+    return torch.from_numpy(cut) * torch.from_numpy(_hann(block))
 
 
 def _add_up(blocks: Float32, hop: int) -> Float32:
@@ -174,28 +175,33 @@ def _turn(spectra: torch.Tensor, block: int, stretch: float) -> torch.Tensor:
     slant[bounds[:-1]] = 0  # nothing is below the first bin
     slant += _correlate(now[:, np.minimum(peaks + 1, t * f - 1)], here)
     total = np.concatenate([np.zeros(1), np.cumsum(slant, dtype=np.complex128)])
-    near = np.arange(len(peaks))
-    left = np.maximum(near - NEIGHBOURS, bounds[blocks_of])
-    right = np.minimum(near + NEIGHBOURS + 1, bounds[blocks_of + 1])
-    slant = np.where(attack, (total[right] - total[left]).astype(np.complex64), slant)
+    attacks = np.flatnonzero(attack)
+    left = np.maximum(attacks - NEIGHBOURS, bounds[blocks_of[attacks]])
+    right = np.minimum(attacks + NEIGHBOURS + 1, bounds[blocks_of[attacks] + 1])
+    slant[attacks] = total[right] - total[left]
     per_sample = np.float32(2 * np.pi / block)
     late = np.angle(-slant) / -per_sample  # samples after the centre
     shift = late * np.float32(stretch)  # a sound off the centre moves away from it as the loop grows
     slope = shift * -per_sample  # radians per bin
 
     # An attack is put where it belongs. All else goes on with its own frequency from the peak that ruled there before.
+    follows = np.repeat(np.arange(len(peaks)), sizes)  # the peak that rules each bin
     before = np.maximum(peaks - f, 0)
-    ruler = np.searchsorted(edges, before, side="right") - 1
+    ruler = follows[before]
     step = np.angle(_correlate(now[:, before], then)) + (bins - bins[ruler]).astype(np.float32) * slope[ruler]
     placed = bins.astype(np.float32) * slope
-    phase = np.where(attack, placed, np.float32(0))
-    goes_on = ~attack
-    for a, b in zip(bounds[1:-1], bounds[2:], strict=True):
-        np.copyto(phase[a:b], phase[ruler[a:b]] + step[a:b], where=goes_on[a:b])
-    angles = np.repeat(phase - placed, sizes).reshape(t, f)
-    angles += np.repeat(slope, sizes).reshape(t, f) * np.arange(f, dtype=np.float32)
-    turns = torch.from_numpy(angles)
-    turned = spectra[0] * torch.complex(turns.cos(), turns.sin())
+    phase = np.append(np.where(attack, placed, step), np.float32(0))
+    ruler[attack] = len(peaks)  # the zero at the end
+    at = bounds.tolist()
+    for a, b in zip(at[1:-1], at[2:], strict=True):
+        phase[a:b] += phase[ruler[a:b]]
+    angles = slope[follows].reshape(t, f) * np.arange(f, dtype=np.float32)
+    angles += (phase[:-1] - placed)[follows].reshape(t, f)
+    turned = torch.empty_like(spectra[0])
+    turns = turned.numpy()
+    np.cos(angles, out=turns.real)  # numpy's are twice as fast as torch's
+    np.sin(angles, out=turns.imag)
+    turned *= spectra[0]
     outside = np.abs(late + shift) > block / 2  # would come in again at the other end of the block; its other blocks have it
     if outside.any():
         turned *= torch.from_numpy(np.repeat((~outside).astype(np.float32), sizes).reshape(t, f))
@@ -207,11 +213,15 @@ def _peaks(power: Float32) -> tuple[Places, Places]:
 
     Returns: flat places (K,), and (T + 1,) where each block's peaks begin.
     """
-    peak = np.zeros(power.shape, dtype=bool)
-    inside = peak[:, 2:-2]
-    np.greater_equal(power[:, 2:-2], power[:, 1:-3], out=inside)
-    for other in (power[:, :-4], power[:, 3:-1], power[:, 4:]):
-        inside &= power[:, 2:-2] > other
-    peak[:, 0] = True
-    bounds = np.concatenate([[0], np.cumsum(np.count_nonzero(peak, axis=1))])
-    return np.flatnonzero(peak), bounds
+    t, f = power.shape
+    flat = power.reshape(-1)
+    peak = np.zeros(t * f, dtype=bool)
+    inside, middle = peak[2:-2], flat[2:-2]
+    np.greater_equal(middle, flat[1:-3], out=inside)
+    for other in (flat[:-4], flat[3:-1], flat[4:]):
+        inside &= middle > other
+    of_blocks = peak.reshape(t, f)
+    of_blocks[:, 1] = of_blocks[:, -2:] = False  # their neighbours are another block's
+    of_blocks[:, 0] = True
+    peaks = np.flatnonzero(peak)
+    return peaks, np.searchsorted(peaks, np.arange(t + 1) * f)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 Float32 = npt.NDArray[np.float32]
 BANDS, FRAMES = 48, 64
@@ -26,18 +27,24 @@ _CELL = 1.0
 _MOST_CANDIDATES = 64  # those that share most cells
 
 
+@functools.lru_cache(maxsize=8)
+def _averages(m: int, t: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What makes M mel bands and T frames coarse: (48, M) and (T, 64)."""
+    edges = np.round(np.linspace(0, m, BANDS + 1)).astype(int)
+    bands = np.add.reduceat(np.eye(m), edges[:-1], axis=0) / np.diff(edges)[:, None]
+    # cells overlap by half, so that a roll by part of a cell changes little
+    k = np.arange(FRAMES // 2 + 1)
+    taper = np.sinc(2 * k / FRAMES) * (k < FRAMES // 2)
+    cells = np.fft.irfft(np.fft.rfft(np.eye(t), axis=1)[:, : len(k)] * taper, FRAMES, axis=1) * (FRAMES / t)
+    return torch.from_numpy(bands.astype(np.float32)), torch.from_numpy(cells.astype(np.float32))
+
+
 def fingerprint(log_mel: Float32) -> Float32:
     """Coarse picture of a log-mel (M, T) with unit length. -> (48, 64) float32; zeros for silence."""
-    m, t = log_mel.shape
-    x = np.maximum(log_mel, log_mel.max() - _RANGE)
-    edges = np.round(np.linspace(0, m, BANDS + 1)).astype(int)
-    x = np.add.reduceat(x, edges[:-1], axis=0) / np.diff(edges)[:, None]
-    # cells overlap by half, so that a roll by part of a cell changes little
-    spectrum = np.fft.rfft(x, axis=1)
-    k = np.arange(FRAMES // 2 + 1)
-    taper = np.sinc(2 * k / FRAMES) * (np.arange(len(k)) < FRAMES // 2)
-    x = np.fft.irfft(spectrum[:, : len(k)] * taper, FRAMES, axis=1) * (FRAMES / t)
-    x = x - x.mean()
+    bands, cells = _averages(*log_mel.shape)
+    # torch's products, because numpy's would start threads in every worker
+    x = (bands @ torch.from_numpy(np.maximum(log_mel - log_mel.max(), -_RANGE)) @ cells).numpy()
+    x -= x.mean()
     norm = float(np.sqrt(np.sum(x.astype(np.float64) ** 2)))
     return (x / norm if norm > 1e-6 else np.zeros_like(x)).astype(np.float32)
 

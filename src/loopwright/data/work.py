@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 import torch
 
 from loopwright.audio import level
 from loopwright.audio.io import read_audio
 from loopwright.audio.mel import LogMel
+from loopwright.audio.resample import around, resample
 from loopwright.audio.stretch import SAME_PITCH, stretch_circle
 from loopwright.config import MelConfig
 from loopwright.data.clues import Clue, clues_from_name, key_from_name, says_one_shot
@@ -214,7 +214,7 @@ def _rows(mono: Float32, rate_hz: int, reading: Reading, settings: PrepareSettin
     if start:
         outcome.notes.append(f"starts {1000 * start / rate_hz:.0f} ms late")
     if reading.whole:
-        loop = np.roll(mono, -start)
+        loop = np.roll(mono, -start) if start else mono
         if left == 0:
             rows = cut_loop(loop, n_rows, rate_hz)
         else:
@@ -242,8 +242,7 @@ def resample_turn(row: Float32, n_out: int) -> Float32:
         return row
     reach = 1024  # samples at the lower rate; soxr's longest filter is far shorter
     pad = int(np.ceil(reach * max(1.0, n / n_out)))
-    turns = np.take(row, np.arange(-pad, n + pad), mode="wrap")
-    out = np.asarray(soxr.resample(turns, n, n_out, quality="HQ"), dtype=np.float32)
+    out = resample(around(row, -pad, n + pad), n, n_out)
     start = round(pad * n_out / n)
     return out[start : start + n_out]
 
