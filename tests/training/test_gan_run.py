@@ -134,6 +134,16 @@ def test_other_seeds_differ(hits: PreparedData, tmp_path: Path, unbroken: RunFol
     assert other.read_metrics()[1]["loss/d"] != unbroken.read_metrics()[1]["loss/d"]
 
 
+def test_bf16_trains_as_float32_does_within_its_rounding(
+    hits: PreparedData, tmp_path: Path, unbroken: RunFolder, cheap_networks: None
+) -> None:
+    quick = run(hits, tmp_path, merged(train={"bf16": True}))
+    assert all(value.dtype == torch.float32 for value in state(quick).values() if value.is_floating_point())
+    plain, rounded = unbroken.read_metrics()[1], quick.read_metrics()[1]
+    assert rounded["loss/d"] != plain["loss/d"]
+    assert rounded["loss/d"] == pytest.approx(plain["loss/d"], rel=0.02)
+
+
 def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

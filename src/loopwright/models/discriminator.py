@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from loopwright.models.layers import pad_cylinder
+from loopwright.models.layers import depthwise_conv, pad_cylinder
 from loopwright.models.projection import Projection
 
 
@@ -59,7 +59,10 @@ def clock(turns: Tensor, like: Tensor, harmonics: Sequence[int] = CLOCK) -> Tens
     kept = torch.tensor([h for h in harmonics if 2 * h < t], dtype=like.dtype, device=like.device)
     position = (torch.arange(t, device=like.device, dtype=like.dtype) + 0.5) / t
     phase = 2 * torch.pi * kept[None, :, None] * (position[None] - turns.to(like)[:, None])[:, None]
-    return torch.cat([phase.cos(), phase.sin()], dim=1)[:, :, None].expand(b, -1, m, t)
+    time = torch.cat([phase.cos(), phase.sin()], dim=1)[:, :, None].expand(b, -1, m, t)
+    if like.is_contiguous(memory_format=torch.channels_last):  # joined to `like`, another layout would turn the whole map
+        time = time.contiguous(memory_format=torch.channels_last)
+    return time
 
 
 class SeparableBlock(nn.Module):
@@ -91,7 +94,7 @@ class SeparableBlock(nn.Module):
         if self.circular:
             x = torch.cat([x[..., -1:], x, x[..., :1]], dim=-1)
         padding = (1, 0 if self.circular else 1)
-        x = F.conv2d(x, weight, stride=stride, padding=padding, groups=len(weight))
+        x = depthwise_conv(x, weight, stride=stride, padding=padding)
         x = F.leaky_relu(self.norm(self.pointwise(x)), 0.2)
         return F.avg_pool2d(x, 2) if self.pool == "last" else x
 

@@ -132,7 +132,7 @@ def draw_styles(
     cuts = torch.randint(1, generator.n_styles, (batch,), generator=rng)
     cuts = torch.where(torch.rand(batch, generator=rng) < mixing, cuts, generator.n_styles).to(device)
     first, second = generator.mapping(z[0], labels), generator.mapping(z[1], labels)
-    generator.w_avg.lerp_(first.detach().mean(dim=0), 0.005)
+    generator.w_avg.lerp_(first.detach().float().mean(dim=0), 0.005)
     layer = torch.arange(generator.n_styles, device=device)
     return torch.where((layer[None] < cuts[:, None])[..., None], first[:, None], second[:, None])
 
