@@ -16,7 +16,7 @@ import argparse
 import json
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -90,9 +90,9 @@ def cents(y: np.ndarray, want_hz: float) -> float:
     return float(1200 * np.log2((top + 0.5 * (a - c) / (a - 2 * b + c)) / 16 / want_hz))
 
 
-def chord(n: int) -> np.ndarray:
+def chord(n: int, tones_hz: Sequence[float] = (110.0, 220.5, 331.3, 640.1)) -> np.ndarray:
     t = np.arange(n) / n
-    return sum(0.2 * np.sin(2 * np.pi * round(f * n / RATE) * t + f) for f in (110.0, 220.5, 331.3, 640.1)).astype(np.float32)
+    return sum(0.2 * np.sin(2 * np.pi * round(f * n / RATE) * t + f) for f in tones_hz).astype(np.float32)
 
 
 def seam_db(y: np.ndarray) -> float:
@@ -102,6 +102,24 @@ def seam_db(y: np.ndarray) -> float:
     width = RATE // 100
     blocks = np.roll(power, width // 2)[: len(y) // width * width].reshape(-1, width).sum(axis=1)
     return float(10 * np.log10((blocks[0] + 1e-20) / (np.max(blocks[2:-1]) + 1e-20)))
+
+
+def seams(method: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:
+    """The seam at every whole tempo from 85 to 170, and of 120 chords of one to five random low tones at random tempi."""
+    rng = np.random.default_rng(1)
+    lengths = [round(60 * RATE * 4 / bpm) for bpm in range(85, 171) if bpm != 120]
+    same = np.array([seam_db(method(chord(n))) for n in lengths])
+    random = []
+    for _ in range(120):
+        n = round(60 * RATE * 4 / rng.uniform(85, 170))
+        random.append(seam_db(method(chord(n, rng.uniform(80, 1200, rng.integers(1, 6))))))
+    both = np.array([*same, *random])
+    return {
+        "worst_of_85_tempi": round(float(same.max()), 1),
+        "worst_of_120_chords": round(float(np.max(random)), 1),
+        "median": round(float(np.median(both)), 1),
+        "share_above_3_db": round(float(np.mean(both > 3)), 3),
+    }
 
 
 def drums(n: int, seed: int) -> np.ndarray:
@@ -153,6 +171,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--every", type=int, default=1, help="every so many of the tempi")
     parser.add_argument("--only", nargs="*", help="some of the methods")
+    parser.add_argument("--seams", action="store_true", help="only the seam, at many tempi and with many chords")
     args = parser.parse_args()
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "loopwright": ours,
@@ -164,6 +183,10 @@ def main() -> None:
     torch.set_num_threads(1)
     for method in methods.values():  # imports and caches are not what is measured
         method(chord(80_000))
+    if args.seams:
+        for name, method in methods.items():
+            print(json.dumps({"method": name, **seams(method)}))
+        return
     spent: dict[str, list[float]] = {name: [] for name in methods}
     errors: dict[str, list[float]] = {name: [] for name in methods}
     pitch: dict[str, list[float]] = {name: [] for name in methods}

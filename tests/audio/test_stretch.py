@@ -70,11 +70,12 @@ def low_chord(n: int, rate_hz: int) -> Array:
     )
 
 
-@pytest.mark.parametrize("bpm", TEMPI)
-def test_the_seam_is_no_worse_than_the_inside_by_3_db(bpm: float) -> None:
-    rate_hz = 48_000
-    y = stretch_circle(low_chord(bar_samples(bpm, rate_hz), rate_hz), 2 * rate_hz, rate_hz)
-    assert seam_excess_db(y, rate_hz) < 3.0
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000])
+def test_the_seam_is_no_worse_than_the_inside_by_3_db(rate_hz: int) -> None:
+    """At many tempi: with a fade that bends where it ends, one in twelve was worse, by up to 6 dB."""
+    for bpm in range(85, 171, 2):
+        y = stretch_circle(low_chord(bar_samples(bpm, rate_hz), rate_hz), 2 * rate_hz, rate_hz)
+        assert seam_excess_db(y, rate_hz) < 3.0, bpm
 
 
 def test_a_plain_stretch_fails_the_seam_test() -> None:

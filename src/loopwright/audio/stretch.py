@@ -32,14 +32,16 @@ SAME_PITCH = 2 ** (1.5 / 1200) - 1  # a change of length this small is a resampl
 
 @functools.lru_cache(maxsize=8)
 def _rise(n: int) -> Float32:
-    return (0.5 - 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / n)).astype(np.float32)
+    """Weights from 0 to 1. A raised cosine bends at once where it begins and ends, which is heard at the seam; its integral does not."""
+    x = (np.arange(n) + 0.5) / n
+    return (x - np.sin(2 * np.pi * x) / (2 * np.pi)).astype(np.float32)
 
 
 def crossfade(ending: Float32, beginning: Float32) -> Float32:
     """Fade from one signal into another of the same length along axis 0, keeping the power steady.
 
-    Weights are raised cosines, divided by the power that the two signals' correlation leaves: equal gain for equal signals,
-    equal power for unrelated ones.
+    Weights are divided by the power that the two signals' correlation leaves: equal gain for equal signals, equal power for
+    unrelated ones.
     """
     n = len(ending)
     rise = _rise(n)
