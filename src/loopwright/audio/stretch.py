@@ -32,7 +32,7 @@ SAME_PITCH = 2 ** (1.5 / 1200) - 1  # a change of length this small is a resampl
 
 @functools.lru_cache(maxsize=8)
 def _rise(n: int) -> Float32:
-    """Weights from 0 to 1. A raised cosine bends at once where it begins and ends, which is heard at the seam; its integral does not."""
+    """Weights from 0 to 1: the integral of a raised cosine, which itself bends at once at its ends, one of them the seam."""
     x = (np.arange(n) + 0.5) / n
     return (x - np.sin(2 * np.pi * x) / (2 * np.pi)).astype(np.float32)
 
