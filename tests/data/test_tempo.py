@@ -70,6 +70,21 @@ def test_a_true_name_makes_sure_and_a_false_one_is_reported() -> None:
     assert "the name says 97 BPM, the audio 126.00" in false.warnings[0]
 
 
+@pytest.mark.parametrize("stated", [71.0, 83.0, 93.0, 97.0, 104.0, 117.0, 131.0, 143.0, 166.0, 175.0])
+def test_a_false_tempo_is_never_believed_in_silence(stated: float) -> None:
+    """Neither the length nor the onsets bear it out, so the sound wins, or the report says what the sound would be."""
+    reading = read(drum_loop(150.0, 4, RATE), Clue("name", 7.0, bpm=stated))
+    assert reading.warnings
+    seen = reading.bpm == pytest.approx(150.0, rel=1e-3) or reading.confidence < 0.5
+    assert seen or "would be 150.00" in reading.warnings[-1]
+
+
+def test_what_the_user_states_is_taken_and_the_doubt_reported() -> None:
+    reading = read(drum_loop(150.0, 4, RATE), Clue("user", 50.0, bpm=93.0))
+    assert (reading.bpm, reading.confidence) == (93.0, pytest.approx(1.0))
+    assert "the audio would be 150.00 BPM, 16 beats" in reading.warnings[0]
+
+
 def test_the_name_decides_between_octaves() -> None:
     x = drum_loop(85.0, 4, RATE, step=1)
     assert read(x, Clue("name", 7.0, bpm=85.0)).bpm == pytest.approx(85.0, rel=1e-3)

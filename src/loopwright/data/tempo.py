@@ -36,6 +36,9 @@ _BARS = {
 _OTHER_BARS = -6.0
 _NOT_WHOLE = -4.5  # a file that is no whole number of beats: a recording, or a loop with a tail
 _GRID_NATS = 20.0  # per unit of Tempogram.grid; chosen on 160 loops of human drumming (docs/results/data.md)
+# Where a file is no whole loop, only its onsets show a tempo: half a nat less at this grid, 4 nats less without any
+_LOOSE_GRID, _LOOSE_EDGE = 0.1, 0.02
+_DOUBT_NATS = 3.0  # the audio speaks this much more for another tempo than for the one that was stated: a warning
 SAME = 0.012  # tempi this close (relative) are the same statement
 
 
@@ -57,6 +60,7 @@ class _Candidate:
     beats: int
     whole: bool
     score: float = 0.0
+    heard: float = 0.0  # the part of the score that needs no name, tag or table
     evidence: list[str] = field(default_factory=list)
 
 
@@ -109,8 +113,11 @@ def read_tempo(
         if tempogram is not None:
             grid = tempogram.grid(c.bpm)
             c.score += _GRID_NATS * grid
+            if not c.whole:
+                c.score -= math.log1p(math.exp((_LOOSE_GRID - grid) / _LOOSE_EDGE))
             if grid > 0.12:
                 c.evidence.append(f"onsets on the grid ({grid:.2f})")
+        c.heard = c.score
         for clue in clues:
             if (clue.bpm and abs(c.bpm / clue.bpm - 1) < SAME) or (clue.beats and c.beats == clue.beats):
                 c.score += clue.weight
@@ -123,9 +130,13 @@ def read_tempo(
     if not any("says" in text for text in best.evidence):  # no clue: then the onsets must say that there is a metre
         grid = tempogram.grid(best.bpm) if tempogram is not None else 0.0
         confidence *= 1 / (1 + math.exp(-(grid - 0.06) / 0.02)) * (1.0 if best.whole else 0.7)
-    warnings = tuple(
+    warnings = [
         f"the {clue.origin} says {clue.bpm:g} BPM, the audio {best.bpm:.2f}"
         for clue in clues
         if clue.bpm and clue.weight >= 4 and abs(best.bpm / clue.bpm - 1) >= SAME
-    )
-    return Reading(best.bpm, best.beats, best.whole, confidence, tuple(best.evidence), warnings)
+    ]
+    other = max(candidates, key=lambda c: c.heard)
+    octaves = abs(math.log2(other.bpm / best.bpm))
+    if other.heard - best.heard > _DOUBT_NATS and min(octaves, abs(octaves - 1)) > SAME:  # octaves are for the name to decide
+        warnings.append(f"without what is stated the audio would be {other.bpm:.2f} BPM, {other.beats} beats")
+    return Reading(best.bpm, best.beats, best.whole, confidence, tuple(best.evidence), tuple(warnings))
