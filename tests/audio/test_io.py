@@ -61,6 +61,26 @@ def test_truncated_flac_is_an_error(tmp_path: Path) -> None:
         read_audio(path)
 
 
+@pytest.mark.parametrize("suffix", [".wav", ".aiff"])
+def test_half_a_file_without_compression_is_an_error(suffix: str, tmp_path: Path) -> None:
+    """libsndfile reads such a file as if it were as long as what is left of it."""
+    path = tmp_path / f"half{suffix}"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 50000), 44100)
+    path.write_bytes(path.read_bytes()[:50000])
+    with pytest.raises(InputError, match=r"half\.\w+ is cut short: \d+ of 100\d\d\d bytes"):
+        read_audio(path)
+
+
+def test_a_length_that_a_pipe_could_not_know_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "piped.wav"
+    soundfile.write(path, np.full(5000, 0.5), 44100)
+    data = bytearray(path.read_bytes())
+    at = data.find(b"data") + 4
+    data[at : at + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(data)
+    assert len(read_audio(path).samples) == 5000
+
+
 def test_write_is_whole_or_absent(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="NaN"):
         write_wav(tmp_path / "x.wav", np.array([np.nan]), 44100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,10 @@ from loopwright.files import atomic_path
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".aif", ".aiff", ".ogg", ".mp3"})
 Float32 = npt.NDArray[np.float32]
+# libsndfile reads what is there of a WAV or AIFF file that was cut, and only its log tells: "data : 604800 (should be 302378)"
+_CUT = re.compile(r"^\s*(?:data|SSND) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_SLACK_BYTES = 4096  # some programs count what follows the samples
+_UNKNOWN_BYTES = 0x7FFF_0000  # programs that write into a pipe state at least this much
 
 
 @dataclass(frozen=True)
@@ -46,13 +51,16 @@ def read_audio(path: Path, *, max_seconds: float | None = None) -> Audio:
             expected = handle.frames
             samples = handle.read(dtype="float32", always_2d=True)
             rate_hz = int(handle.samplerate)
+            cut = _CUT.search(handle.extra_info)
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-        reason = str(error).removeprefix("Error opening ").strip()
+        reason = str(error).removeprefix("Error opening ").removeprefix(f"{str(path)!r}: ").removeprefix("Error : ").strip(" .")
         raise InputError(f"cannot read {path} as audio ({reason}). It may be damaged or not audio.") from error
     if len(samples) == 0:
         raise InputError(f"{path} holds no samples.")
     if path.suffix.lower() != ".mp3" and len(samples) < expected:
         raise InputError(f"{path} is cut short: {len(samples)} of {expected} samples. Get the file again.")
+    if cut and int(cut[2]) + _SLACK_BYTES < int(cut[1]) < _UNKNOWN_BYTES:
+        raise InputError(f"{path} is cut short: {cut[2]} of {cut[1]} bytes. Get the file again.")
     if not np.isfinite(samples).all():
         raise InputError(f"{path} holds NaN or infinite samples. Export it again.")
     return Audio(samples, rate_hz)

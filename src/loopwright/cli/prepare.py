@@ -115,13 +115,18 @@ def _dry_run(folder: Path, settings: PrepareSettings, limit: int | None, workers
     click.echo(f"{kept} of {files} files would give {rows} rows (before near-duplicates are left out).")
 
 
+def counted(number: int, noun: str) -> str:
+    """1 row, 2 rows."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
 def file_line(line: dict[str, Any]) -> str:
     """One file of the report as a line of text."""
     if line["reason"]:
         return f"rejected  {line['file']}: {line['reason']}"
     notes = f"  [{'; '.join(line['notes'])}]" if line["notes"] else ""
     return (
-        f"kept      {line['file']}: {line['bpm']:.2f} BPM, {line['beats']} beats, {line['rows']} rows, "
+        f"kept      {line['file']}: {line['bpm']:.2f} BPM, {line['beats']} beats, {counted(line['rows'], 'row')}, "
         f"sure {line['confidence']:.2f} ({', '.join(line['evidence'])}){notes}"
     )
 

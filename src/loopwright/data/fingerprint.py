@@ -36,16 +36,16 @@ def _averages(m: int, t: int) -> tuple[torch.Tensor, torch.Tensor]:
     k = np.arange(FRAMES // 2 + 1)
     taper = np.sinc(2 * k / FRAMES) * (k < FRAMES // 2)
     cells = np.fft.irfft(np.fft.rfft(np.eye(t), axis=1)[:, : len(k)] * taper, FRAMES, axis=1) * (FRAMES / t)
-    return torch.from_numpy(bands.astype(np.float32)), torch.from_numpy(cells.astype(np.float32))
+    return torch.from_numpy(bands), torch.from_numpy(cells)
 
 
 def fingerprint(log_mel: Float32) -> Float32:
     """Coarse picture of a log-mel (M, T) with unit length. -> (48, 64) float32; zeros for silence."""
     bands, cells = _averages(*log_mel.shape)
-    # torch's products, because numpy's would start threads in every worker
-    x = (bands @ torch.from_numpy(np.maximum(log_mel - log_mel.max(), -_RANGE)) @ cells).numpy()
+    # torch's products: numpy's would start threads in every worker. In double, so that threads change no bit that is kept
+    x = (bands @ torch.from_numpy(np.maximum(log_mel - log_mel.max(), -_RANGE)).double() @ cells).numpy()
     x -= x.mean()
-    norm = float(np.sqrt(np.sum(x.astype(np.float64) ** 2)))
+    norm = float(np.sqrt(np.sum(x**2)))
     return (x / norm if norm > 1e-6 else np.zeros_like(x)).astype(np.float32)
 
 

@@ -141,9 +141,10 @@ def picture(path: Path, png: Path, *, rows: int = 16, seed: int = 0) -> None:
     keys = _counts([key for key in data.column("key") if key], 14)
     axes[0, 2].barh(list(keys) or ["not stated"], list(keys.values()) or [len(data)], color="tab:green")
     axes[0, 2].invert_yaxis()
+    axes[0, 2].xaxis.get_major_locator().set_params(integer=True)
     axes[0, 2].set(title="key")
     for axis, name in zip(axes[1], BANDS, strict=True):
         axis.bar(np.arange(STEPS_PER_BAR) + 1, onsets[name], color=["tab:red" if k % 4 == 0 else "tab:blue" for k in range(16)])
-        axis.set(title=f"onsets per sixteenth, {name} bands", ylim=(0, None))
+        axis.set(title=f"onsets per sixteenth, {name} bands", ylim=(0, None), xticks=range(1, STEPS_PER_BAR + 1, 4))
     with atomic_path(png) as temporary:
         figure.savefig(temporary, format="png")
