@@ -132,9 +132,45 @@ def test_a_whole_study_is_interrupted_goes_on_and_tells(tmp_path: Path, monkeypa
     assert float(next(x["value"] for x in rows if x["row"] == "R" and x["key"] == "best/kad/random:yamnet")) == pytest.approx(
         r["best/kad/random:yamnet"]["value"]
     )
+    assert 1 <= r["best/is/random:yamnet"]["value"] <= 3
     other = load_study(str(tmp_path / "small.toml"), {"baseline": "R"})
     with pytest.raises(ConfigError, match="holds this study with another baseline"):
         run_study(other, data.path, out)
+
+
+def test_a_record_stands_for_runs_made_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One session trains a row, another goes on from what it recorded, without its run folders."""
+    monkeypatch.setattr(loop, "build_features", cheap.build)
+    monkeypatch.setattr(evaluate, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
+    for picture in ("plot_curves", "plot_health"):  # drawn in the test above; each takes a second
+        monkeypatch.setattr(f"loopwright.pipeline.study.{picture}", lambda *_: None)
+    data = cheap.write_data(tmp_path / "prepared")
+    (tmp_path / "small.toml").write_text(STUDY.replace("seeds = [0, 1]", "seeds = [0]"))
+    study = load_study(str(tmp_path / "small.toml"))
+    record = tmp_path / "record"
+    rows = {"R", "C"}
+    run_study(study, data.path, tmp_path / "first", only=rows, record=record, bf16=True)
+    assert sorted(p.name for p in (record / "runs").iterdir()) == ["01-R-seed0.json", "02-C-seed0.json"]
+    began: list[str] = []
+    again = run_study(
+        study, data.path, tmp_path / "second", only=rows, record=record, report=lambda run, row: began.append(run)
+    )
+    assert not began
+    assert [row["seeds"] for row in again["rows"]] == [[], [0], []]
+    assert "have no kit" in again["rows"][2]["failures"]["0"]
+    assert json.loads((record / "study.json").read_text()) == again
+    assert (record / "study.md").exists()
+    assert not (tmp_path / "second" / "study.md").exists()
+
+    path = record / "runs" / "01-R-seed0.json"
+    kept = json.loads(path.read_text())
+    kept["recipe"]["train"]["lr_g"] = 0.5
+    path.write_text(json.dumps(kept))
+    with pytest.raises(ConfigError, match=r"has row R, seed 0, with other settings \(train.lr_g: 0.5 -> 0.002\)"):
+        run_study(study, data.path, tmp_path / "third", only=rows, record=record)
+    path.write_text("{")
+    with pytest.raises(ConfigError, match="is not a recorded run"):
+        run_study(study, data.path, tmp_path / "fourth", only=rows, record=record)
 
 
 @pytest.mark.parametrize(

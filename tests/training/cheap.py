@@ -67,6 +67,9 @@ class CheapEmbedder(nn.Module):
     def forward(self, log_mel: Tensor) -> Tensor:
         return F.avg_pool2d(log_mel[:, None], (16, 64)).flatten(1)
 
+    def probabilities(self, log_mel: Tensor) -> Tensor:
+        return self(log_mel)[:, :3].softmax(dim=1)
+
 
 def build(name: str, mel: MelConfig, **switches: Any) -> CheapNetwork:
     """Checks what `features.build` would: the name and the switches."""

@@ -17,6 +17,7 @@ import cheap
 import pytest
 import torch
 
+from loopwright.audio.io import read_audio
 from loopwright.data import PreparedData
 from loopwright.errors import BusyError, InputError, TrainingDivergedError
 from loopwright.files import load_tensors, locked
@@ -142,6 +143,14 @@ def test_bf16_trains_as_float32_does_within_its_rounding(
     plain, rounded = unbroken.read_metrics()[1], quick.read_metrics()[1]
     assert rounded["loss/d"] != plain["loss/d"]
     assert rounded["loss/d"] == pytest.approx(plain["loss/d"], rel=0.02)
+
+
+def test_a_generator_that_draws_far_outside_is_shown_and_heard_all_the_same(hits: PreparedData, tmp_path: Path) -> None:
+    """An unbounded generator, or z-scores of a band that is nearly always silent: no reason to end a run."""
+    wild = torch.linspace(-40, 40, 64)[None, :, None].expand(1, 64, 256)
+    loop.write_samples(tmp_path, "0", wild, hits, waves=1)
+    assert (tmp_path / "0.png").stat().st_size > 200
+    assert len(read_audio(tmp_path / "0-0.wav").samples) == hits.mel.bar_samples
 
 
 def free_port() -> int:

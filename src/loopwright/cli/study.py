@@ -23,6 +23,12 @@ import click
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads to use.")
+@click.option(
+    "--record",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for tables and curves without weights; runs recorded there are not trained again.",
+)
+@click.option("--bf16", is_flag=True, help="Compute in bfloat16, where the machine has it.")
 @click.option("--table-only", is_flag=True, help="Train nothing; write table and pictures of what is there.")
 def study(
     name: str,
@@ -34,6 +40,8 @@ def study(
     minutes: float | None,
     device: str,
     threads: int | None,
+    record: Path | None,
+    bf16: bool,
     table_only: bool,
 ) -> None:
     """Train the rows of a study (its NAME, or a .toml) under one budget and make the table. Interrupted, it goes on.
@@ -60,8 +68,11 @@ def study(
         click.echo(f"{run}: {row['kimg']:.2f} of {row['total_kimg']:.2f} kimg  {speed}  {'  '.join(scores)}", err=True)
 
     if table_only:
-        collect(settings, data, out)
+        collect(settings, data, out, record)
     else:
         limit = None if minutes is None else minutes * 60
-        run_study(settings, data, out, device=device, threads=threads, max_seconds=limit, report=report, only=only)
-    click.echo(out / "study.md")
+        run_study(
+            settings, data, out,
+            device=device, threads=threads, max_seconds=limit, report=report, only=only, record=record, bf16=bf16,
+        )  # fmt: skip
+    click.echo((record or out) / "study.md")

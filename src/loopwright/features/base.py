@@ -321,6 +321,15 @@ class Embedder(nn.Module):
     def forward(self, log_mel: Tensor) -> Tensor:
         return self.features.network.embed(self.features.to_input(log_mel), circular=True)
 
+    @torch.no_grad()
+    def probabilities(self, log_mel: Tensor) -> Tensor | None:
+        """Class probabilities that sum to 1, (B, M, T) -> (B, classes), of a network that tells styles apart; else None."""
+        logits = getattr(self.features.network, "logits", None)
+        if logits is None:
+            return None
+        scores: Tensor = logits(self.features.to_input(log_mel), circular=True)
+        return scores.softmax(dim=1)
+
 
 class Judge:
     """A network that looks at finished audio through its own exact front-end. Named, with its checksum, in every result."""

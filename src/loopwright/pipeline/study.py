@@ -1,7 +1,8 @@
 """Studies: recipes x seeds under one budget, then curves, a table and speed-ups. Interrupted, the same command goes on.
 
 Out folder: `runs/` (one folder a row and seed, each an ordinary run), `study.json`, `study.md`, `study.csv`, `curves.png`,
-`health.png`.
+`health.png`. A record folder holds the same pages and, instead of runs, one small file for each finished one: what a later
+session or another machine needs to go on with the runs that are missing.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from loopwright.files import write_json, write_text
 from loopwright.pipeline.report import markdown_table
 from loopwright.pipeline.study_plots import plot_curves, plot_health
 from loopwright.pipeline.train_gan import train
-from loopwright.training.recipe import load_recipe, merge
-from loopwright.training.runs import RunFolder, slug
+from loopwright.training.recipe import Recipe, load_recipe, merge, parse_recipe
+from loopwright.training.runs import RunFolder, flat, slug
 
 Report = Callable[[str, Mapping[str, Any]], None]
-MEASURES = ("fad", "kad", "density", "coverage")
+MEASURES = ("fad", "kad", "density", "coverage", "is")
 
 
 class RowConfig(BaseModel, frozen=True, extra="forbid"):
@@ -64,7 +65,8 @@ class Curve:
     label: str
     title: str
     seed: int
-    folder: Path | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
+    env: dict[str, Any] = field(default_factory=dict)
     ticks: list[dict[str, Any]] = field(default_factory=list)
     real: dict[str, float] = field(default_factory=dict)
     final: dict[str, Any] = field(default_factory=dict)
@@ -135,17 +137,22 @@ def run_study(
     max_seconds: float | None = None,
     report: Report | None = None,
     only: set[str] | None = None,
+    record: Path | None = None,
+    bf16: bool = False,
 ) -> dict[str, Any]:
     """Train what is missing, seed by seed, and write the results after every run. Returns the contents of study.json.
 
     A run that diverges or cannot start is a result: its reason stands in the table and the study goes on. `max_seconds` of
-    this call; the same call continues.
+    this call; the same call continues. `record`: a folder for results without weights; runs that it has are not trained
+    again. `bf16`: arithmetic of this machine, which does not make it another study.
     """
     out = Path(out)
     keep = study.model_dump(mode="json")
-    _same_study(out / "study.toml.json", keep)
+    for folder in (out, record):
+        if folder is not None:
+            _same_study(folder / "study.toml.json", keep)
     began = time.monotonic()
-    result = collect(study, data, out)
+    result = collect(study, data, out, record)
     for seed in study.seeds:
         for number, row in enumerate(study.row):
             if only is not None and row.label not in only:
@@ -153,8 +160,11 @@ def run_study(
             left = None if max_seconds is None else max_seconds - (time.monotonic() - began)
             if left is not None and left <= 0:
                 return result
-            _train_one(study, number, row, seed, data, out, device=device, threads=threads, left=left, report=report)
-            result = collect(study, data, out)
+            _train_one(
+                study, number, row, seed, data, out,
+                device=device, threads=threads, left=left, report=report, record=record, bf16=bf16,
+            )  # fmt: skip
+            result = collect(study, data, out, record)
     return result
 
 
@@ -188,17 +198,27 @@ def _train_one(
     threads: int | None,
     left: float | None,
     report: Report | None,
+    record: Path | None,
+    bf16: bool,
 ) -> None:
     root = _root(out, number, row, seed)
-    curve = _read(number, row, seed, out)
     settings = settings_of(study, row, seed)
     recipe = load_recipe(row.recipe, settings)
-    total = max(1, round(recipe.train.kimg * 1000 / recipe.train.batch))
+
+    def ended(curve: Curve) -> bool:
+        steps = max(1, round(recipe.train.kimg * 1000 / recipe.train.batch))
+        over = study.minutes is not None and bool(curve.ticks) and curve.ticks[-1]["seconds"] >= study.minutes * 60
+        return over or (bool(curve.ticks) and curve.ticks[-1]["step"] >= steps)
+
+    recorded = None if record is None else _recorded(record, number, row, seed)
+    if recorded is not None:
+        _same_recipe(recorded, recipe)
+        if ended(recorded) and (recorded.final or not study.final):
+            return
+    curve = _read(number, row, seed, out)
+    done = ended(curve)
     spent = curve.ticks[-1]["seconds"] if curve.ticks else 0.0
-    done = bool(curve.ticks) and curve.ticks[-1]["step"] >= total
     budget = None if study.minutes is None else study.minutes * 60 - spent
-    if budget is not None and budget <= 0:
-        done = True
     limits = [x for x in (left, budget) if x is not None]
     try:
         if not done:
@@ -208,18 +228,21 @@ def _train_one(
                 data,
                 root,
                 row.recipe,
-                overrides=settings,
+                overrides=merge(settings, {"train": {"bf16": bf16}}),
                 device=device,
                 threads=threads,
                 max_seconds=min(limits) if limits else None,
                 report=None if report is None else lambda tick: report(name, tick),
             )
-            ended = _read(number, row, seed, out).ticks[-1]
-            done = ended["step"] >= total or (study.minutes is not None and ended["seconds"] >= study.minutes * 60)
+            done = ended(_read(number, row, seed, out))
         if done and study.final and curve_folder(root) is not None:
             _evaluate(study, data, root)
     except LoopwrightError as error:
         write_text(root / "failure.txt", f"{error}\n")
+    curve = _read(number, row, seed, out)
+    if record is not None and (done or curve.failure):
+        kept = {key: getattr(curve, key) for key in KEPT}
+        write_json(record / "runs" / f"{root.name}.json", kept)
 
 
 def curve_folder(root: Path) -> Path | None:
@@ -240,14 +263,45 @@ def _evaluate(study: StudyConfig, data: Path, root: Path) -> None:
         evaluate(data, run, run / "evaluation", settings, cache=default_path())
 
 
+KEPT = ("recipe", "env", "ticks", "real", "final", "failure")  # of a curve, in a record
+
+
+def _recorded(record: Path, number: int, row: RowConfig, seed: int) -> Curve | None:
+    """The run as a record has it, or None."""
+    path = record / "runs" / f"{_root(record, number, row, seed).name}.json"
+    if not path.exists():
+        return None
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Curve(number, row.label, row.title or row.recipe, seed, **{key: kept[key] for key in KEPT})
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is not a recorded run ({error}). Remove it to train this run again.") from error
+
+
+def _same_recipe(recorded: Curve, recipe: Recipe) -> None:
+    """A record may come from another machine or version, but not from another recipe."""
+    have = flat(parse_recipe(recorded.recipe, f"of the recorded row {recorded.label}").model_dump(mode="json"))
+    want = flat(recipe.model_dump(mode="json"))
+    differ = [k for k in sorted(have.keys() | want.keys()) if have.get(k) != want.get(k) and k != "train.bf16"]
+    if differ and recorded.recipe:
+        shown = ", ".join(f"{k}: {have.get(k)} -> {want.get(k)}" for k in differ[:6])
+        raise ConfigError(
+            f"the record has row {recorded.label}, seed {recorded.seed}, with other settings ({shown}). "
+            "Use another --record, or remove that run from it."
+        )
+
+
 def _read(number: int, row: RowConfig, seed: int, out: Path) -> Curve:
     root = _root(out, number, row, seed)
     curve = Curve(number, row.label, row.title or row.recipe, seed)
     run = curve_folder(root)
     if run is not None:
-        curve.folder = run
-        curve.ticks = RunFolder(run).read_metrics()
-        baseline, final = run / "baseline.json", run / "evaluation" / "evaluation.json"
+        folder = RunFolder(run)
+        curve.ticks = folder.read_metrics()
+        curve.recipe = json.loads(folder.config.read_text(encoding="utf-8"))["recipe"]
+        baseline, final, env = run / "baseline.json", run / "evaluation" / "evaluation.json", run / "env.json"
+        if env.exists():
+            curve.env = json.loads(env.read_text(encoding="utf-8"))
         if baseline.exists():
             curve.real = json.loads(baseline.read_text(encoding="utf-8"))
         if final.exists():
@@ -305,9 +359,17 @@ def speed_up(base: Curve, other: Curve, key: str) -> dict[str, Any] | None:
     }
 
 
-def collect(study: StudyConfig, data: Path, out: Path) -> dict[str, Any]:
-    """Read all runs of a study and write study.json, study.md, study.csv and the pictures."""
-    curves = [_read(number, row, seed, out) for number, row in enumerate(study.row) for seed in study.seeds]
+def collect(study: StudyConfig, data: Path, out: Path, record: Path | None = None) -> dict[str, Any]:
+    """Read all runs of a study, recorded ones too, and write study.json, study.md, study.csv and the pictures.
+
+    They go to `record` if there is one, else to `out`.
+    """
+    curves = []
+    for number, row in enumerate(study.row):
+        for seed in study.seeds:
+            recorded = None if record is None else _recorded(record, number, row, seed)
+            curves.append(recorded or _read(number, row, seed, out))
+    out = record or out
     judges = sorted({key.split("/", 1)[1] for c in curves for tick in c.ticks for key in tick if key.startswith("kad/")})
     rows = [_summary(study, number, [c for c in curves if c.row == number], judges) for number in range(len(study.row))]
     speed = []
@@ -320,7 +382,7 @@ def collect(study: StudyConfig, data: Path, out: Path) -> dict[str, Any]:
             speed.append({"label": curve.label, "seed": curve.seed} | found)
     result = {
         "study": study.model_dump(mode="json"),
-        "data": str(data),
+        "data": Path(data).name,
         "judges": judges,
         "rows": rows,
         "speed": speed,
@@ -336,11 +398,7 @@ def collect(study: StudyConfig, data: Path, out: Path) -> dict[str, Any]:
 
 
 def _machine(curves: Sequence[Curve]) -> dict[str, Any]:
-    for curve in curves:
-        if curve.folder is not None and (curve.folder / "env.json").exists():
-            found: dict[str, Any] = json.loads((curve.folder / "env.json").read_text(encoding="utf-8"))
-            return found
-    return {}
+    return next((curve.env for curve in curves if curve.env), {})
 
 
 def _spread(values: Sequence[float]) -> dict[str, float] | None:
@@ -362,8 +420,8 @@ def _summary(study: StudyConfig, number: int, curves: Sequence[Curve], judges: S
     for judge in judges:
         for name in MEASURES:
             key = f"{name}/{judge}"
-            out[f"last/{key}"] = _spread([ticks[-1][key] for ticks in measured])
-            out[f"best/{key}"] = _spread([t[key] for t in best])
+            out[f"last/{key}"] = _spread([ticks[-1][key] for ticks in measured if key in ticks[-1]])
+            out[f"best/{key}"] = _spread([t[key] for t in best if key in t])
             out[f"real/{key}"] = _spread([c.real[f"real-{key}"] for c in curves if f"real-{key}" in c.real])
     speeds = [t["images_per_s"] for c in curves for t in c.ticks if "images_per_s" in t]
     out["images_per_s"] = float(np.median(speeds)) if speeds else None
@@ -406,22 +464,24 @@ def to_markdown(result: dict[str, Any]) -> str:
     machine = result["machine"]
     where = machine.get("gpu") or f"{machine.get('machine', '?')} CPU, {machine.get('threads', '?')} threads"
     parts = [
-        f"# Study {study['name']}\n\nData {Path(result['data']).name}, {study['kimg']:g} thousand images a run"
+        f"# Study {study['name']}\n\nData {result['data']}, {study['kimg']:g} thousand images a run"
         + (f" or {study['minutes']:g} minutes" if study["minutes"] else "")
         + f", seeds {seeds}. {where}, torch {machine.get('torch', '?')}.\n\n"
         "Numbers are means over seeds with their range in brackets, at the measurement with the lowest KAD by "
         f"{study['judge']}. Embeddings are taken from log-mels during training. "
         "`real` is as many training bars against the same held-out ones: the best to hope for.\n"
     ]
-    head = ["row", "model", *[f"{name.upper() if name != 'density' and name != 'coverage' else name} {judge}"
-            for judge in judges for name in MEASURES], "images/s", "dominated", "collapsed"]  # fmt: skip
+    columns = [(name, judge) for judge in judges for name in MEASURES
+               if any(row.get(f"best/{name}/{judge}") for row in result["rows"])]  # fmt: skip
+    titles = [f"{name if name in ('density', 'coverage') else name.upper()} {judge}" for name, judge in columns]
+    head = ["row", "model", *titles, "images/s", "dominated", "collapsed"]
     table: list[list[str]] = []
     real = next((row for row in result["rows"] if any(row.get(f"real/kad/{j}") for j in judges)), None)
     if real is not None:
-        cells = [_cell(real.get(f"real/{name}/{judge}"), DECIMALS[name]) for judge in judges for name in MEASURES]
+        cells = [_cell(real.get(f"real/{name}/{judge}"), DECIMALS[name]) for name, judge in columns]
         table.append(["", "real", *cells, "", "", ""])
     for row in result["rows"]:
-        cells = [_cell(row.get(f"best/{name}/{judge}"), DECIMALS[name]) for judge in judges for name in MEASURES]
+        cells = [_cell(row.get(f"best/{name}/{judge}"), DECIMALS[name]) for name, judge in columns]
         shares = ["–" if row[k] is None else f"{row[k]:.0%}" for k in ("dominance", "collapse")]
         table.append([row["label"], row["title"], *cells, _number(row["images_per_s"]), *shares])
     parts.append(markdown_table(head, table))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from loopwright.data import PreparedData
 from loopwright.features import build_embedder
-from loopwright.metrics import fad, kad, prdc
+from loopwright.metrics import fad, inception_score, kad, prdc
 from loopwright.models.generator import Generator
 from loopwright.training.seeds import generator_for
 
@@ -56,6 +56,8 @@ def coverage_by_group(real: np.ndarray, fake: np.ndarray, groups: Sequence[str],
 class TickJudge:
     """FAD, KAD, density and coverage of a generator's average against held-out real bars, by several networks.
 
+    A network that tells styles apart also gives the Inception score.
+
     Where bars have styles, also the coverage of each style, by the last network.
 
     Args:
@@ -79,10 +81,10 @@ class TickJudge:
         train = data.indices("train")
         others = np.sort(rng.choice(train, min(self.n, len(train)), replace=False))
         self.embedders = {name: build_embedder(name, data.mel).to(device) for name in names}
-        self.real = {name: self._embed(name, self._crop(data.log_mel(rows))) for name in names}
+        self.real = {name: self._embed(name, self._crop(data.log_mel(rows)))[0] for name in names}
         self.baseline: dict[str, float] = {}
         for name in names:  # what a set of real training bars scores against the same reference: the best to hope for
-            self.baseline |= self._compare(name, self._embed(name, self._crop(data.log_mel(others))), "real-")
+            self.baseline |= self._compare(name, *self._embed(name, self._crop(data.log_mel(others))), "real-")
 
     def _crop(self, log_mel: np.ndarray) -> np.ndarray:
         if self.data.mel.model_frames == self.data.mel.bar_frames:
@@ -90,27 +92,36 @@ class TickJudge:
         return log_mel[..., : self.data.bars * self.data.mel.model_frames]
 
     @torch.no_grad()
-    def _embed(self, name: str, log_mel: np.ndarray) -> np.ndarray:
-        batches = torch.split(torch.from_numpy(log_mel), 16)
-        parts = [self.embedders[name](part.to(self.device)).float().cpu() for part in batches]
-        return torch.cat(parts).numpy().astype(np.float64)
+    def _embed(self, name: str, log_mel: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Embeddings (n, D), and class probabilities (n, K) of a network that tells styles apart."""
+        vectors, odds = [], []
+        for part in torch.split(torch.from_numpy(log_mel), 16):
+            vectors.append(self.embedders[name](part.to(self.device)).float().cpu())
+            found = self.embedders[name].probabilities(part.to(self.device))
+            if found is not None:
+                odds.append(found.float().cpu())
+        return torch.cat(vectors).numpy().astype(np.float64), torch.cat(odds).numpy() if odds else None
 
-    def _compare(self, name: str, fake: np.ndarray, prefix: str = "") -> dict[str, float]:
+    def _compare(self, name: str, fake: np.ndarray, odds: np.ndarray | None, prefix: str = "") -> dict[str, float]:
         neighbours = prdc(self.real[name], fake, k=min(5, self.n - 1, len(fake) - 1))
-        return {
+        scores = {
             f"{prefix}fad/{name}": float(fad(self.real[name], fake)),
             f"{prefix}kad/{name}": float(kad(self.real[name], fake)),
             f"{prefix}density/{name}": float(neighbours.density),
             f"{prefix}coverage/{name}": float(neighbours.coverage),
         }
+        if odds is not None:
+            splits = max(1, min(10, len(odds) // 10))
+            scores[f"{prefix}is/{name}"] = inception_score(odds, splits=splits, seed=self.seed).mean
+        return scores
 
     def measure(self, log_mel: Tensor) -> dict[str, float]:
         """Scores of generated log-mels (n, M, T) by every judge."""
         out: dict[str, float] = {}
         fake = np.zeros((0, 0))
         for name in self.embedders:
-            fake = self._embed(name, log_mel.numpy())
-            out |= self._compare(name, fake)
+            fake, odds = self._embed(name, log_mel.numpy())
+            out |= self._compare(name, fake, odds)
         if self.styles:
             shares = coverage_by_group(self.real[name], fake, self.styles)
             out |= {f"style/{style}": share for style, share in shares.items()}

@@ -34,6 +34,7 @@ from loopwright.training.recipe import Recipe
 from loopwright.training.runs import RunFolder
 from loopwright.training.seeds import generator_for
 from loopwright.vocoder import load as load_vocoder
+from loopwright.vocoder.base import HIGHEST_LOG_MEL
 
 Report = Callable[[Mapping[str, Any]], None]
 MODEL_FORMAT = 1
@@ -330,6 +331,7 @@ def train_gan(
             labels = torch.from_numpy(rng.choice(classes, train.eval_n))
         fakes = generate_batch(gan.average.module, train.eval_n, seed=train.seed, labels=labels)
         fakes = fakes * gan.std.cpu()[:, None] + gan.mean.cpu()[:, None]
+        fakes = fakes.clamp_min(np.log10(data.mel.log_floor))  # as when a model is used: quieter than silence is silence
         scores = judge.measure(fakes)
         distances = torch.cdist(fakes[:50].flatten(1), fakes[:50].flatten(1))
         scores["pairwise"] = float(distances.sum() / (distances.numel() - len(distances)) / fakes[0].numel() ** 0.5)
@@ -401,7 +403,8 @@ def write_samples(folder: Path, name: str, log_mels: Tensor, data: PreparedData,
     mel_sheet(folder / f"{name}.png", log_mels.numpy(), title=f"{name} thousand images")
     if not data.mel.circular:  # the published analysis has no circular vocoder of ours
         return
-    audio = load_vocoder("griffinlim", data.mel)(log_mels[:waves])
+    audible = log_mels[:waves].clamp(np.log10(data.mel.log_floor), HIGHEST_LOG_MEL)  # a young generator may draw anything
+    audio = load_vocoder("griffinlim", data.mel)(audible)
     for i, wave in enumerate(audio):
         wave = wave / max(1.0, float(wave.abs().max()) / 0.99)
         write_wav(folder / f"{name}-{i}.wav", wave.numpy(), data.mel.rate_hz, subtype="PCM_16")
