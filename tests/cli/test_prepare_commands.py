@@ -60,4 +60,18 @@ def test_loopify(folder: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     value = json.loads(result.stdout)
     assert value["samples"] == round(60 * RATE * 8 / 120)
-    assert len(soundfile.read(tmp_path / "o/a_100bpm_loop.wav")[0]) == value["samples"]
+    assert len(soundfile.read(tmp_path / "o/a_120bpm_loop.wav")[0]) == value["samples"]  # the name would lie otherwise
+
+
+def test_loopify_of_several_files(tmp_path: Path) -> None:
+    """The same name in two folders gives two loops; what is wrong with one file does not keep the others."""
+    files = [tmp_path / "x/a 93bpm.wav", tmp_path / "broken.wav", tmp_path / "y/a 93bpm.wav"]
+    for i, file in enumerate(files):
+        file.parent.mkdir(exist_ok=True)
+        soundfile.write(file, drum_loop(150, 4, RATE, seed=i, step=1), RATE)
+    files[1].write_bytes(b"RIFF")
+    result = CliRunner().invoke(cli, ["loopify", *map(str, files), "-o", str(tmp_path / "o")])
+    assert str(result.exception) == "1 of 3 files gave no loop, see above."
+    assert "broken.wav as audio" in result.stderr
+    assert "the name says 93 BPM, the audio 150.00" in result.stderr
+    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == ["a 93bpm_loop.wav", "a 93bpm_loop_2.wav"]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from loopwright.errors import InputError
+
 
 @click.command()
 @click.argument("files", type=click.Path(exists=True, dir_okay=False, path_type=Path), nargs=-1, required=True)
@@ -34,17 +36,27 @@ def loopify(
     """
     from loopwright.pipeline import loopify as pipeline
 
-    for file in files:
-        result = pipeline.loopify(
-            file,
-            out / f"{file.stem}_loop.wav",
-            bpm=bpm,
-            bars=bars,
-            beats_per_bar=beats_per_bar,
-            source_bpm=source_bpm,
-            start_s=start_s,
-            rate_hz=rate_hz,
-        )
+    failed = 0
+    for file, name in zip(files, pipeline.names_of_loops(files, bpm), strict=True):
+        try:
+            result = pipeline.loopify(
+                file,
+                out / name,
+                bpm=bpm,
+                bars=bars,
+                beats_per_bar=beats_per_bar,
+                source_bpm=source_bpm,
+                start_s=start_s,
+                rate_hz=rate_hz,
+            )
+        except InputError as error:
+            if len(files) == 1:
+                raise
+            failed += 1  # the others are still worth having
+            click.echo(f"Error: {error}", err=True)
+            continue
+        for warning in result.warnings:
+            click.echo(f"{file}: {warning}", err=True)
         if as_json:
             click.echo(pipeline.describe(result))
             continue
@@ -52,3 +64,5 @@ def loopify(
             f"{result.path}: {result.bars} bars at {result.bpm:.3f} BPM from {result.start_s:.2f} s "
             f"(recording: {result.source_bpm:.2f} BPM, sure {result.confidence:.2f}; seam {result.seam:.2f})"
         )
+    if failed:
+        raise InputError(f"{failed} of {len(files)} files gave no loop, see above.")

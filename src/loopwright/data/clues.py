@@ -59,6 +59,15 @@ def clues_from_name(name: str) -> list[Clue]:
     return clues
 
 
+def restate_tempo(stem: str, bpm: float) -> str:
+    """A file name in which each "93bpm" is another tempo.
+
+    >>> restate_tempo("beat 93bpm Amin", 120.0), restate_tempo("Kit_93", 120.0)
+    ('beat 120bpm Amin', 'Kit_93')
+    """
+    return _EXPLICIT.sub(f"{bpm:g}bpm", stem)
+
+
 def says_one_shot(name: str) -> bool:
     """Whether the name, or a folder's, says that the file is a single hit."""
     return bool(_ONE_SHOT.search(name))

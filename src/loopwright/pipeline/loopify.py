@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from loopwright.audio.io import read_audio, write_wav
 from loopwright.audio.resample import resample_circle
 from loopwright.audio.stretch import stretch_circle
 from loopwright.audio.wavmeta import exact_bpm, loop_chunks, loop_length
-from loopwright.data.clues import Clue, clues_from_name, key_from_name
+from loopwright.data.clues import Clue, clues_from_name, key_from_name, restate_tempo
 from loopwright.data.cut import click_ratio, cut_circle, cut_loop, join_ends
 from loopwright.data.facts import read_json_sidecar
 from loopwright.data.mixdown import mixdown
@@ -43,6 +45,19 @@ class Loopified:
     rate_hz: int
     seam: float  # click ratio at the wrap: below 0.4 is none
     evidence: tuple[str, ...]
+    warnings: tuple[str, ...]  # what speaks against the recording's tempo
+
+
+def names_of_loops(files: Sequence[Path], bpm: float | None) -> list[str]:
+    """Names for the loops of files: no two the same, and where the tempo changes, "93bpm" in a name changes with it."""
+    seen: Counter[str] = Counter()
+    names: list[str] = []
+    for file in files:
+        stem = file.stem if bpm is None else restate_tempo(file.stem, bpm)
+        seen[stem.casefold()] += 1  # some file systems see no difference either
+        count = seen[stem.casefold()]
+        names.append(f"{stem}_loop_{count}.wav" if count > 1 else f"{stem}_loop.wav")
+    return names
 
 
 def loopify(
@@ -129,6 +144,7 @@ def loopify(
         rate_out,
         seam,
         reading.evidence,
+        reading.warnings,
     )
 
 
@@ -212,6 +228,7 @@ def describe(result: Loopified) -> str:
             "rate_hz": result.rate_hz,
             "seam": round(result.seam, 4),
             "evidence": list(result.evidence),
+            "warnings": list(result.warnings),
         },
         ensure_ascii=False,
     )
