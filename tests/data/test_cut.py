@@ -27,6 +27,18 @@ def test_a_steep_but_seamless_place_is_turned_away_from_or_hardly_changed() -> N
     assert np.max(np.abs(join_ends(low, RATE) - low)) < 0.01
 
 
+def test_channels_are_not_turned_apart() -> None:
+    noise = rng.standard_normal((RATE, 2)).astype(np.float32)
+    noise[0, 0], noise[-1, 0] = 1.6, -1.6  # alone, this channel would be turned
+    joined = join_ends(noise, RATE)
+    width = round(0.004 * RATE)
+    assert np.array_equal(joined[width:-width], noise[width:-width])
+    assert click_ratio(joined[:, 0]) < 0.4
+    rows = cut_loop(noise, 3, RATE)
+    assert all(np.array_equal(row[width:-2000], noise[i * RATE // 3 :][width : RATE // 3 - 2000]) for i, row in enumerate(rows))
+    assert max(click_ratio(row[:, c]) for row in rows for c in range(2)) < 0.4
+
+
 def test_a_step_at_the_seam_is_spread_over_four_milliseconds() -> None:
     x = np.sin(2 * np.pi * 100.25 * np.arange(RATE) / RATE).astype(np.float32)  # ends a quarter of a turn off: step 1
     assert click_ratio(x) > 10

@@ -21,12 +21,19 @@ STEP_SHARE = 0.3  # of the steps inside that the step at the seam may have
 
 
 def join_ends(loop: Float32, rate_hz: int) -> Float32:
-    """Take the click out of a loop whose end does not meet its start. (N,) -> (N,).
+    """Take the click out of a loop whose end does not meet its start. (N,) -> (N,), or (N, C) -> (N, C).
 
     Where the step across the seam is above three tenths of the steps inside (their 99.9th percentile), the loop is first
     turned by up to a quarter of a millisecond to a smaller one. What is still above is split in two halves that decay over
-    4 ms into either side: for a loop that meets, this is less than its ordinary steps, for a click, all of it.
+    4 ms into either side: for a loop that meets, this is less than its ordinary steps, for a click, all of it. Channels are
+    not turned: a sample between them moves the image.
     """
+    if loop.ndim == 2 and loop.shape[1] > 1:
+        return np.stack([_join(np.ascontiguousarray(channel), rate_hz, turn=False) for channel in loop.T], axis=1)
+    return _join(loop.reshape(-1), rate_hz, turn=True).reshape(loop.shape)
+
+
+def _join(loop: Float32, rate_hz: int, *, turn: bool) -> Float32:
     n = len(loop)
     if n < 8:
         return loop
@@ -41,7 +48,7 @@ def join_ends(loop: Float32, rate_hz: int) -> Float32:
     steps = np.abs(np.diff(around(loop, -reach - 1, reach + 1)))
     steps[reach] = np.inf  # where it is now
     # turning away from a click leaves it inside: only ordinary seams are turned
-    if abs(step) <= usual / STEP_SHARE and float(steps.min()) <= usual:
+    if turn and abs(step) <= usual / STEP_SHARE and float(steps.min()) <= usual:
         near = np.flatnonzero(steps <= usual) - reach
         return np.roll(loop, -int(near[np.argmin(np.abs(near))]))
     excess = step - float(np.clip(step, -usual, usual))
@@ -54,14 +61,14 @@ def join_ends(loop: Float32, rate_hz: int) -> Float32:
 
 
 def cut_circle(recording: Float32, start: int, length: int, rate_hz: int) -> Float32:
-    """One circle of `length` samples from `start` of a recording (N,), closed by a fade into what precedes it.
+    """One circle of `length` samples from `start` of a recording (N,) or (N, C), closed by a fade into what precedes it.
 
     Where nothing precedes, the fade is into silence.
     """
     row = recording[start : start + length].copy()
     assert len(row) == length
     fade = min(round(FADE_S * rate_hz), length // 4)
-    before = np.zeros(fade, dtype=np.float32)
+    before = np.zeros((fade, *recording.shape[1:]), dtype=np.float32)
     have = min(fade, start)
     if have:
         before[fade - have :] = recording[start - have : start]
@@ -70,7 +77,7 @@ def cut_circle(recording: Float32, start: int, length: int, rate_hz: int) -> Flo
 
 
 def cut_loop(loop: Float32, n_rows: int, rate_hz: int) -> list[Float32]:
-    """Cut a whole loop (N,) into `n_rows` circles of equal length (to the sample). One row is the loop itself, ends joined."""
+    """Cut a whole loop (N,) or (N, C) into `n_rows` equal circles (to the sample). One row is the loop itself, ends joined."""
     closed = join_ends(loop, rate_hz)
     if n_rows == 1:
         return [closed]

@@ -96,7 +96,7 @@ def loopify(
     length = round(60 * audio.rate_hz * beats / reading.bpm)
     if reading.whole and beats == reading.beats and start_s is None:
         start = 0
-        channels = [cut_loop(audio.samples[:, c], 1, audio.rate_hz)[0] for c in range(audio.samples.shape[1])]
+        loop = cut_loop(audio.samples, 1, audio.rate_hz)[0]
     else:
         start = _place(mono, bands, reading, length, audio.rate_hz, start_s)
         if start + length > len(mono):
@@ -104,9 +104,7 @@ def loopify(
                 f"{source} has {(len(mono) - start) / audio.rate_hz:.2f} s from {start / audio.rate_hz:.2f} s on, {n_bars} "
                 f"bars at {reading.bpm:.2f} BPM need {length / audio.rate_hz:.2f} s. Ask for fewer, or start earlier."
             )
-        every = audio.samples
-        channels = [cut_circle(every[:, c], start, length, audio.rate_hz) for c in range(every.shape[1])]
-    loop = np.stack(channels, axis=1)
+        loop = cut_circle(audio.samples, start, length, audio.rate_hz)
     rate_out = rate_hz or audio.rate_hz
     wanted = bpm or reading.bpm
     same_tempo = loop_length(wanted, beats, audio.rate_hz) == len(loop)
@@ -115,7 +113,7 @@ def loopify(
     n_out = loop_length(wanted, beats, rate_out)
     if n_out != len(loop):
         loop = np.ascontiguousarray(resample_circle(loop.T, n_out).T)
-    loop = np.stack([join_ends(np.ascontiguousarray(loop[:, c]), rate_out) for c in range(loop.shape[1])], axis=1)
+    loop = join_ends(loop, rate_out)
     peak = level.peak(loop)
     if peak > 1.0:
         loop = loop / np.float32(peak)
