@@ -2,7 +2,8 @@
 # The whole study from nothing: render the corpus, prepare it, train every row, make the table.
 # Usage: scripts/study_cpu.sh MATERIAL OUT [more options of `loopwright study`]
 # MATERIAL holds groove/ and oneshots/ (data) and, beside it or in LOOPWRIGHT_WEIGHTS, the networks' weights.
-# Interrupted, the same command goes on. On two cores the full study takes days; try it first with: --kimg 2 --seeds 0
+# Interrupted, the same command goes on. Our finished runs are in docs/results/paper-cpu: with --record docs/results/paper-cpu only what is
+# missing there is trained, without it everything. On two cores the full study takes days; try it first with: --kimg 2 --seeds 0
 set -eu
 material=$1
 out=$2
