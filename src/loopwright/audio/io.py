@@ -40,9 +40,6 @@ def read_audio(path: Path, *, max_seconds: float | None = None) -> Audio:
 
     Raises InputError if it is unreadable, cut short, empty, longer than `max_seconds`, or holds NaN or infinity.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"no file {path}.")
     try:
         with soundfile.SoundFile(path) as handle:
             if max_seconds is not None and handle.frames > max_seconds * handle.samplerate:
@@ -53,6 +50,8 @@ def read_audio(path: Path, *, max_seconds: float | None = None) -> Audio:
             rate_hz = int(handle.samplerate)
             cut = _CUT.search(handle.extra_info)
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
+        if not path.exists():
+            raise InputError(f"no file {path}.") from error
         reason = str(error).removeprefix("Error opening ").removeprefix(f"{str(path)!r}: ").removeprefix("Error : ").strip(" .")
         raise InputError(f"cannot read {path} as audio ({reason}). It may be damaged or not audio.") from error
     if len(samples) == 0:

@@ -184,9 +184,12 @@ def _one_shot(envelope: Float32, mono: Float32, length_s: float) -> bool:
 
 def _offset(mono: Float32, rate_hz: int, reading: Reading) -> int:
     """Samples before the first bar. Loops start on the bar; only silence before a first attack off the grid says otherwise."""
-    size = np.abs(mono)
-    first_s = float(np.argmax(size > 0.003 * size.max())) / rate_hz  # a soft attack is no silence
     sixteenth_s = 15.0 / reading.bpm
+    early = np.abs(mono[: int(2 * sixteenth_s * rate_hz) + 2])
+    loud = early > 0.003 * level.peak(mono)  # a soft attack is no silence
+    if not loud.any():
+        return 0
+    first_s = float(np.argmax(loud)) / rate_hz
     late_s = first_s - sixteenth_s * round(first_s / sixteenth_s)  # a rest on the grid is music
     if first_s < _LATE_S or abs(late_s) < _LATE_S or first_s > 2 * sixteenth_s:
         return 0
