@@ -199,7 +199,7 @@ class ModulatedConv(nn.Module):
             norms = torch.rsqrt(norms + 1e-8)
             if norms.shape[-1] > 1 and self.up:
                 norms = norms.repeat_interleave(2, dim=-1)
-        x = x * styles
+        x = x * styles.to(x.dtype)
         mel = self.kernel[0] > 1
         if not self.up:  # zeros on the mel axis come from the convolution itself: no padded copy
             x = pad_cylinder(x, 0, self.kernel[1] // 2, circular=self.circular)
