@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from loopwright.audio.mel import LogMel
 from loopwright.cli import cli
 from loopwright.config import LOOP16, LOOP48
-from loopwright.data import PreparedWriter
+from loopwright.data import PreparedData, PreparedWriter
 from loopwright.errors import ConfigError, LoopwrightError
+from loopwright.pipeline.train_vocoder import Together
 from loopwright.pipeline.vocode import attack_errors, mel_errors, onset_samples, stft_errors
 from loopwright.vocoder import load
 
@@ -82,6 +83,33 @@ def test_train_continue_and_compare(prepared: Path, tmp_path: Path) -> None:
     assert (out / "sheet.png").stat().st_size > 1000
     assert (out / "vocoder_0.wav").exists()
     assert not (out / "work").exists()
+
+
+def test_melgan_and_several_folders(prepared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    small = ["--set", "model.width=2", "--set", "model.residual_layers=1", "--set", "model.ratios=[5,5,5]"]
+    run("train", "vocoder", prepared, prepared, "-o", folder, "--kind", "melgan", "--steps", 1, "--frames", 64, *small)
+    config = json.loads((folder / "config.json").read_text())
+    assert len(config["data"]) == 2
+    assert load(folder, LOOP16).name == "melgan"
+    assert json.loads((folder / "metrics.jsonl").read_text())["matching"] > 0
+    with pytest.raises(ConfigError, match="model"):
+        run("train", "vocoder", prepared, "-o", folder, "--kind", "melgan", "--steps", 2)
+
+
+def test_several_folders_are_rows_of_one(prepared: Path, tmp_path: Path) -> None:
+    both = Together([prepared, prepared])
+    rows = both.indices("train")
+    assert rows.tolist() == [0, 1, 6, 7]
+    alone = PreparedData.open(prepared).audio(np.array([0, 1]))
+    np.testing.assert_array_equal(both.audio(np.array([7, 0])), alone[[1, 0]])
+    other = PreparedWriter(tmp_path / "other", LOOP48, 1)
+    bar = np.random.default_rng(0).standard_normal(LOOP48.bar_samples).astype(np.float32) * 0.1
+    for split in ("train", "test"):
+        other.add(LogMel(LOOP48)(torch.from_numpy(bar)).numpy(), bar, {"id": split, "split": split})
+    other.finish()
+    with pytest.raises(LoopwrightError, match=r"loop48.*loop16"):
+        Together([prepared, tmp_path / "other"])
 
 
 def test_refused_settings(prepared: Path, tmp_path: Path) -> None:

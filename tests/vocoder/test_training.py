@@ -9,25 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from loopwright.config import LOOP16
+from loopwright.config import LOOP16, LOOP48, PAPER16
 from loopwright.errors import ConfigError, InputError, TrainingDivergedError
-from loopwright.training.vocoder import (
-    VocoderTrainConfig,
-    build,
-    circular_crop,
-    draw_batch,
-    learning_rate,
-    load_checkpoint,
-    roughen,
-    save_checkpoint,
-    train,
-    train_step,
-)
+from loopwright.training import melgan
+from loopwright.training.house_vocoder import HouseTrainConfig, build, learning_rate, roughen
+from loopwright.training.vocoder import Trainee, circular_crop, draw_batch, load_checkpoint, save_checkpoint, train
 from loopwright.vocoder.discriminators import PERIODS, Adversary, discriminator_hinge, feature_matching
 from loopwright.vocoder.house import HouseConfig
-from loopwright.vocoder.losses import amplitudes, distance, hop_for, spectral_energy
+from loopwright.vocoder.losses import amplitudes, convergence, distance, hop_for, spectral_energy
+from loopwright.vocoder.melgan import MelGanConfig
 
-TINY = VocoderTrainConfig(
+TINY = HouseTrainConfig(
     model=HouseConfig(dim=16, layers=1, refine=1), steps=40, batch=2, frames=16, warmup=2, adversary_width=4
 )
 CPU = torch.device("cpu")
@@ -49,9 +41,9 @@ class Bars:
         return np.stack(bars).astype(np.float32)
 
 
-def run_steps(trainee, count: int) -> None:
+def run_steps(trainee: Trainee, count: int) -> None:
     for _ in range(count):
-        train_step(trainee, draw_batch(Bars(), ROWS, trainee.config, trainee.step))
+        trainee.train_step(draw_batch(Bars(), ROWS, trainee.config, trainee.step))
 
 
 def test_the_loss_falls() -> None:
@@ -59,7 +51,7 @@ def test_the_loss_falls() -> None:
     config = TINY.model_copy(update={"lr": 1e-2, "blur": 0.0, "decay": 0.5})
     trainee = build(LOOP16, config, CPU)
     batch = draw_batch(Bars(), ROWS, config, 0)
-    losses = [float(train_step(trainee, batch)["loss"]) for _ in range(15)]
+    losses = [float(trainee.train_step(batch)["loss"]) for _ in range(15)]
     assert np.mean(losses[-3:]) < 0.9 * np.mean(losses[:3])
 
 
@@ -75,8 +67,63 @@ def test_resumed_equals_unbroken(tmp_path: Path, adversary_from: int | None) -> 
     assert resumed.step == 2
     run_steps(resumed, 2)
     for kept in ("model", "average"):
-        for a, b in zip(getattr(unbroken, kept).parameters(), getattr(resumed, kept).parameters(), strict=True):
+        for a, b in zip(unbroken.modules[kept].parameters(), resumed.modules[kept].parameters(), strict=True):
             assert torch.equal(a, b)
+
+
+MELGAN = melgan.MelGanTrainConfig(
+    model=MelGanConfig(width=2, residual_layers=1, ratios=(5, 5, 5), circular=True), steps=40, batch=1, frames=64
+)
+
+
+def test_melgan_resumes_too_and_is_not_taken_for_another_kind(tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    unbroken = melgan.build(LOOP16, MELGAN, CPU)
+    before = [p.clone() for p in unbroken.modules["adversary"].parameters()]
+    run_steps(unbroken, 1)
+    assert not all(torch.equal(a, b) for a, b in zip(before, unbroken.modules["adversary"].parameters(), strict=True))
+    save_checkpoint(path, unbroken)
+    run_steps(unbroken, 1)
+    resumed = melgan.build(LOOP16, MELGAN, CPU)
+    load_checkpoint(path, resumed)
+    run_steps(resumed, 1)
+    for name in ("model", "adversary"):
+        for a, b in zip(unbroken.modules[name].parameters(), resumed.modules[name].parameters(), strict=True):
+            assert torch.equal(a, b)
+    with pytest.raises(ConfigError, match=r"vocoder 'melgan'.*--kind"):
+        load_checkpoint(path, build(LOOP16, TINY, CPU))
+
+
+def test_melgan_takes_the_published_ratios_and_the_circle_from_the_data() -> None:
+    for mel, ratios, circular in ((PAPER16, (5, 4, 4, 2), False), (LOOP16, (5, 5, 5), True), (LOOP48, (5, 5, 5, 3), True)):
+        model = melgan.MelGanTrainConfig().for_data(mel).model
+        assert model is not None
+        assert (model.ratios, model.circular) == (ratios, circular)
+    with pytest.raises(ConfigError, match="no ratios are known for hop 250"):
+        melgan.MelGanTrainConfig().for_data(LOOP16.model_copy(update={"hop": 250}))
+
+
+def test_melgan_losses_are_the_published_ones() -> None:
+    """Three scales: hinge losses are summed; features of each layer count 4/5 over the number of scales."""
+    one, zero = torch.ones(1, 1, 4), torch.zeros(1, 1, 4)
+    real, fake = [(2 * one, [one, one])] * 3, [(-2 * one, [zero, one])] * 3
+    assert float(melgan.hinge_d(real, fake)) == 0
+    assert float(melgan.hinge_d(fake, real)) == 3 * 6
+    assert float(melgan.hinge_g(fake)) == 6
+    assert float(melgan.matching(real, fake)) == pytest.approx(0.8)
+
+
+def test_where_time_is_no_circle_crops_lie_inside_the_bar() -> None:
+    class Ramp:
+        mel = PAPER16
+
+        def audio(self, indices: np.ndarray) -> np.ndarray:
+            return np.tile(np.linspace(0.1, 1, PAPER16.bar_samples, dtype=np.float32), (len(indices), 1))
+
+    config = MELGAN.model_copy(update={"batch": 16, "frames": 150})
+    crops = draw_batch(Ramp(), ROWS, config, 0)
+    assert crops.shape == (16, 150 * 160)
+    assert bool((crops.diff(dim=1) >= 0).all())
 
 
 def test_train_stops_on_time_and_goes_on(tmp_path: Path) -> None:
@@ -111,7 +158,7 @@ def test_nan_stops_before_it_spoils_the_weights() -> None:
     bad = draw_batch(Bars(), ROWS, TINY, 0)
     bad[0, 5] = torch.nan
     with pytest.raises(TrainingDivergedError, match="at step 0"):
-        train_step(trainee, bad)
+        trainee.train_step(bad)
     assert all(torch.equal(a, b) for a, b in zip(before, trainee.model.parameters(), strict=True))
 
 
@@ -188,3 +235,12 @@ def test_hinge_and_matching() -> None:
     assert float(discriminator_hinge(fake, real)) == 6
     assert float(feature_matching(real, fake)) == 1
     assert float(feature_matching(real, real)) == 0
+
+
+def test_spectral_convergence_is_a_ratio_of_norms_and_the_loss_can_hold_it() -> None:
+    real = torch.randn(2, 4000, generator=torch.Generator().manual_seed(0)) * 0.1
+    target, half = amplitudes(real), amplitudes(0.5 * real)
+    assert float(convergence(target, half)) == pytest.approx(0.5, rel=1e-3)
+    without = spectral_energy(real, 0.5 * real, 0.5 * real, repulsion=0.0)
+    with_it = spectral_energy(real, 0.5 * real, 0.5 * real, repulsion=0.0, fit=2.0)
+    assert float(with_it[1] - without[1]) == pytest.approx(1.0, rel=1e-3)

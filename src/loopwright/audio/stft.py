@@ -44,13 +44,16 @@ def circular_stft(x: Tensor, n_fft: int, hop: int, window: Tensor | None = None)
 def overlap_add(frames: Tensor, hop: int, n: int) -> Tensor:
     """Add frames (..., T, W) at t*hop - W//2, modulo n. -> (..., n). T*hop must be n."""
     *lead, t, width = frames.shape
-    # Fold each frame into pieces of one hop: piece j of frame t lands on hop-cell t + j, so the sum is a few rolls, no scatter.
+    # Piece j of a frame, one hop long, belongs to cell t + j; what hangs over the end belongs to the beginning.
     pieces = -(-width // hop)
-    padded = torch.nn.functional.pad(frames, (0, pieces * hop - width)).reshape(*lead, t, pieces, hop)
-    out = torch.zeros(*lead, t, hop, dtype=frames.dtype, device=frames.device)
+    cells = frames.new_zeros(*lead, t + pieces, hop)
     for j in range(pieces):
-        out = out + torch.roll(padded[..., j, :], j, dims=-2)
-    return torch.roll(out.reshape(*lead, n), -(width // 2), dims=-1)
+        part = frames[..., j * hop : (j + 1) * hop]
+        cells[..., j : j + t, : part.shape[-1]] += part
+    for first in range(0, pieces, t):
+        over = cells[..., t + first : min(t + first + t, t + pieces), :]
+        cells[..., : over.shape[-2], :] += over
+    return torch.roll(cells[..., :t, :].reshape(*lead, n), -(width // 2), dims=-1)
 
 
 def circular_istft(spectrum: Tensor, n_fft: int, hop: int, window: Tensor | None = None) -> Tensor:
@@ -60,8 +63,20 @@ def circular_istft(spectrum: Tensor, n_fft: int, hop: int, window: Tensor | None
     """
     t = spectrum.shape[-1]
     frames = torch.fft.irfft(spectrum.transpose(-1, -2), n_fft, dim=-1)
-    window = (hann(n_fft) if window is None else window).to(frames)
+    window = _synthesis_window(n_fft, hop, window).to(frames)
+    return overlap_add(frames * window, hop, t * hop)
+
+
+def _synthesis_window(n_fft: int, hop: int, window: Tensor | None) -> Tensor:
+    """The window over the sum of all squared windows at the same place: what makes the inverse exact. (n_fft,)."""
+    if window is None:
+        return _hann_synthesis_window(n_fft, hop)
     # On a circle the envelope repeats every hop, so one hop of it is enough: what one frame adds to a single hop-long loop.
     envelope = overlap_add((window**2)[None], hop, hop).clamp_min(1e-8)
-    loop = overlap_add(frames * window, hop, t * hop)
-    return (loop.unflatten(-1, (t, hop)) / envelope).flatten(-2)  # type: ignore[no-untyped-call]
+    places = (torch.arange(n_fft, device=window.device) - n_fft // 2) % hop
+    return window / envelope[places]
+
+
+@functools.lru_cache(maxsize=8)
+def _hann_synthesis_window(n_fft: int, hop: int) -> Tensor:
+    return _synthesis_window(n_fft, hop, hann(n_fft))

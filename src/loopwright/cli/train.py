@@ -8,7 +8,7 @@ from loopwright.cli.lazy import LazyGroup
 
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "gan": ("loopwright.cli.train_gan:gan", "Train a generator of loops as a projected GAN."),
-    "vocoder": ("loopwright.cli.train_vocoder:vocoder", "Train the house vocoder: from log-mels to sound."),
+    "vocoder": ("loopwright.cli.train_vocoder:vocoder", "Train a vocoder: from log-mels to sound."),
     "classifier": ("loopwright.cli.train_classifier:classifier", "Train a network that tells loop styles apart."),
 }
 

@@ -13,16 +13,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("-o", "--run", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of this run.")
-@click.option("--size", type=click.Choice(["small", "base"]), default="small", show_default=True, help="Size of the model.")
+@click.option("--kind", type=click.Choice(["house", "melgan"]), default="house", show_default=True, help="Which vocoder.")
+@click.option(
+    "--size", type=click.Choice(["small", "base"]), default="small", show_default=True, help="Size of the house vocoder."
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Steps to train for.")
 @click.option("--batch", type=click.IntRange(min=1), help="Crops a step.")
 @click.option("--frames", type=click.IntRange(min=16), help="Frames of a crop.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="Largest learning rate.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the run.")
 @click.option("--adversary-from", type=click.IntRange(min=0), help="Step at which discriminators join; never if left out.")
-@click.option("--bf16", is_flag=True, help="Compute in bfloat16 where that is quick (GPUs).")
+@click.option("--bf16", is_flag=True, help="Networks in bfloat16: quicker where the device multiplies it.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change any other setting; repeatable.")
 @click.option("--start-from", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Vocoder file to begin from.")
 @click.option("--every", type=click.IntRange(min=1), default=500, show_default=True, help="Steps between checkpoints.")
@@ -30,8 +33,9 @@ if TYPE_CHECKING:
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads to use.")
 def vocoder(
-    data: Path,
+    data: tuple[Path, ...],
     run: Path,
+    kind: str,
     size: str,
     steps: int | None,
     batch: int | None,
@@ -47,7 +51,7 @@ def vocoder(
     device: str,
     threads: int | None,
 ) -> None:
-    """Train the house vocoder on prepared DATA. Interrupted at any moment, the same command continues.
+    """Train a vocoder on prepared DATA, one folder or several. Interrupted at any moment, the same command continues.
 
     Example: loopwright train vocoder prepared/drums48 -o runs/vocoder48 --steps 20000
     """
@@ -73,7 +77,7 @@ def vocoder(
         train_vocoder(
             data,
             run,
-            make_config(size, values),
+            make_config(kind, size, values),
             start_from=start_from,
             device=device,
             threads=threads,

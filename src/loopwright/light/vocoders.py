@@ -7,7 +7,8 @@ the caches costs more than a batch saves, and a loop cannot depend on its neighb
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,23 @@ class LightGriffinLim(LightVocoder):
 
 def house_sizes(mel: MelConfig, config: Mapping[str, Any]) -> dict[str, Any]:
     """Everything but the weights that the graph of a house vocoder's network depends on."""
-    kept = ("dim", "layers", "expansion", "noise_channels", "low", "high")
+    kept = ("dim", "layers", "expansion", "noise_channels", "tone_hz", "top_hz", "low", "high")
     return {"mel": mel.model_dump(), **{key: config[key] for key in kept}}
+
+
+class BandProduct:
+    """`vocoder.house.BandProduct`: product with a matrix that is zero but for a band along its diagonal. (T, I) -> (T, O)."""
+
+    def __init__(self, matrix: Float32, edges: Sequence[int]) -> None:
+        """`edges` are the columns at which a block ends, the last one O."""
+        self.blocks = []
+        for start, stop in pairwise([0, *edges]):
+            used = np.flatnonzero(matrix[:, start:stop].any(axis=1))
+            first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
+            self.blocks.append((first, last, np.ascontiguousarray(matrix[first:last, start:stop])))
+
+    def __call__(self, x: Float32) -> Float32:
+        return np.concatenate([x[:, first:last] @ block for first, last, block in self.blocks], axis=1)
 
 
 class LightHouse(LightVocoder):
@@ -80,18 +96,32 @@ class LightHouse(LightVocoder):
         self.bins, self.short_bins = mel.n_fft // 2 + 1, self.short_fft // 2 + 1
         self.pool = mel.n_fft // self.short_fft
         self.tone_bins = min(self.bins, round(config["tone_hz"] * mel.n_fft / mel.rate_hz))
+        self.top_bins = max(self.tone_bins, min(self.bins, round(config["top_hz"] * mel.n_fft / mel.rate_hz)))
         bank = filterbank(mel)
-        self.bank = np.ascontiguousarray(bank.T)
-        self.share = bank / np.maximum(bank.sum(axis=0), np.float32(1e-9))
+        share = bank / np.maximum(bank.sum(axis=0), np.float32(1e-9))
+        quarters = [mel.n_mels * i // 4 for i in (1, 2, 3, 4)]
+        peaks = [int(bank[m - 1].argmax()) for m in quarters[:3]]
+        self.heard, self.spread = BandProduct(bank.T, quarters), BandProduct(share, [*peaks, self.bins])
         self.level = 1 / bank.sum(axis=1)
+        below = bank[:, : 1 + round(config["tone_hz"] * mel.n_fft / mel.rate_hz)].any(axis=1)
+        bands = int(np.flatnonzero(below)[-1]) + 1
+        bins = int(np.flatnonzero(bank[:bands].any(axis=0))[-1]) + 1
+        self.low_bank, self.low_share = np.ascontiguousarray(bank[:bands, :bins].T), np.ascontiguousarray(share[:bands, :bins])
+        self.low_rest = 1 - self.low_share.sum(axis=0)
 
-    def prior(self, log_mel: Float32, iterations: int = 6) -> Float32:
+    def prior(self, log_mel: Float32, steps: int = 2, low_steps: int = 8) -> Float32:
         """Smooth magnitudes with nearly the given mel. (T, M) -> (T, F)."""
+        least, lowest, highest = np.float32(1e-8), np.float32(0.1), np.float32(10.0)
         target = np.exp(log_mel * LN10)
-        magnitude = (target * self.level) @ self.share
-        for _ in range(iterations):
-            bands = np.maximum(magnitude @ self.bank, np.float32(1e-8))
-            magnitude *= np.clip((target / bands) @ self.share, np.float32(0.1), np.float32(10.0))
+        magnitude = self.spread(target * self.level)
+        for _ in range(steps):
+            magnitude *= np.clip(self.spread(target / np.maximum(self.heard(magnitude), least)), lowest, highest)
+        bands, bins = self.low_share.shape
+        low, target = np.ascontiguousarray(magnitude[:, :bins]), target[:, :bands]
+        for _ in range(low_steps):
+            ratio = target / np.maximum(low @ self.low_bank, least)
+            low *= np.clip(ratio @ self.low_share + self.low_rest, lowest, highest)
+        magnitude[:, :bins] = low
         return magnitude
 
     def __call__(self, log_mel: Float32, noise: Float32) -> Float32:
@@ -103,19 +133,21 @@ class LightHouse(LightVocoder):
         tone, air, click, hiss = (x[0] for x in self.session.run({"log_mel": log_mel[None], "noise": seen[None]}))
         white = np.ascontiguousarray(noise.T).reshape(t * mel.hop)
 
-        spectrum = tone[:, : self.bins] + 1j * tone[:, self.bins :]
-        spectrum[:, :k] += 1
-        spectrum[:, :k] *= np.cos(phase) + 1j * np.sin(phase)
-        spectrum += np.exp(air @ self.share) / _norm(mel.n_fft) * stft(white, mel.n_fft, mel.hop)
-        spectrum *= magnitude
+        top = self.top_bins
+        low = tone[:, :top] + 1j * tone[:, top:]
+        low[:, :k] += 1
+        low[:, :k] *= np.cos(phase) + 1j * np.sin(phase)
+        low *= magnitude[:, :top]
+        spectrum = stft(white, mel.n_fft, mel.hop)
+        spectrum *= np.exp(self.spread(air)) * (magnitude / _norm(mel.n_fft))
+        spectrum[:, :top] += low
         loop = istft(spectrum, mel.n_fft, mel.hop)
 
         fine = self._between(self._pooled(magnitude))
         click = click.reshape(len(fine), 2 * self.short_bins)
-        spectrum = click[:, : self.short_bins] + 1j * click[:, self.short_bins :]
-        gain = np.exp(hiss.reshape(fine.shape)) / _norm(self.short_fft)
-        spectrum += gain * stft(white, self.short_fft, self.short_hop)
-        spectrum *= fine
+        spectrum = stft(white, self.short_fft, self.short_hop)
+        spectrum *= np.exp(hiss.reshape(fine.shape)) * (fine / _norm(self.short_fft))
+        spectrum += fine * (click[:, : self.short_bins] + 1j * click[:, self.short_bins :])
         loop += istft(spectrum, self.short_fft, self.short_hop)
         return self._correct(loop, wanted, np.log(np.maximum(magnitude[:, :k], np.float32(1e-7))))
 
@@ -144,8 +176,8 @@ class LightHouse(LightVocoder):
         for _ in range(self.refine):
             spectrum = stft(loop, mel.n_fft, mel.hop)
             magnitude = np.sqrt(spectrum.real**2 + spectrum.imag**2 + np.float32(1e-14))
-            have = np.log10(np.maximum(magnitude @ self.bank, np.float32(mel.log_floor)))
-            gain = (np.clip(wanted - have, np.float32(-1.5), np.float32(1.5)) * LN10) @ self.share
+            have = np.log10(np.maximum(self.heard(magnitude), np.float32(mel.log_floor)))
+            gain = self.spread(np.clip(wanted - have, np.float32(-1.5), np.float32(1.5)) * LN10)
             if hold:
                 toward = np.clip(prior - np.log(magnitude[:, :k]), -LN10, LN10)
                 gain[:, :k] += hold * (toward - gain[:, :k])

@@ -22,7 +22,8 @@ from loopwright.pipeline.loop import Loop
 from loopwright.pipeline.maker import BAR_VARIATION, MAX_SEED, Maker, default_vocoder, draw, find_model, shown_name, white_noise
 
 MODEL_FORMAT = 1  # newest model file read here; training.loop writes it
-EXPORT_FORMAT = 1  # of folders written by `loopwright export --onnx`
+VOCODER_FORMAT = 2  # of vocoder files; vocoder.modelfile writes it
+EXPORT_FORMAT = 2  # of folders written by `loopwright export --onnx`
 DESCRIPTION = "model.json"
 
 
@@ -107,7 +108,7 @@ def load_vocoder(name: str, mel: MelConfig) -> LightVocoder:
         return LightGriffinLim(mel)
     path = Path(name) / "vocoder.safetensors" if Path(name).is_dir() else Path(name)
     weights, header = load_arrays(path)
-    if header.get("kind") != "vocoder" or header.get("architecture") != "house" or header.get("format") != 1:
+    if header.get("kind") != "vocoder" or header.get("architecture") != "house" or header.get("format") != VOCODER_FORMAT:
         raise NoGraphError(f"vocoder {name} needs torch: --engine torch.")
     own = MelConfig(**header["mel"])
     check_same_mel(f"vocoder {name}", own, "the log-mel", mel)
@@ -127,6 +128,8 @@ def read_export(folder: Path) -> dict[str, Any]:
         files = dict(header["onnx"]["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder} is not a folder of an exported model ({error}). Export it again.") from error
+    if header["onnx"]["format"] < EXPORT_FORMAT:
+        raise InputError(f"{folder} was written by an older loopwright, whose vocoder was another. Export it again.")
     if header["onnx"]["format"] > EXPORT_FORMAT:
         raise InputError(f"{folder} was written by a newer loopwright (format {header['onnx']['format']}). Upgrade loopwright.")
     for name, digest in files.items():

@@ -16,6 +16,7 @@ from loopwright.audio.stft import circular_stft
 
 # Window and overlap divisor. The shortest, 64 samples, is 1.3 ms at 48 kHz: it sees the attack itself.
 WINDOWS = (2048, 1024, 512, 256, 128, 64)
+LONG_WINDOW = 512  # spectral convergence is of these windows and longer ones
 FLOOR = 1e-4  # amplitudes below -80 dB of full scale are as good as silence
 
 
@@ -43,16 +44,33 @@ def distance(a: list[Tensor], b: list[Tensor], scale: list[Tensor]) -> Tensor:
     return total / len(a)
 
 
-def spectral_energy(real: Tensor, first: Tensor, second: Tensor, *, repulsion: float) -> tuple[Tensor, Tensor]:
+def convergence(real: list[Tensor], fake: list[Tensor]) -> Tensor:
+    """Spectral convergence: Frobenius norm of the difference over that of the real, mean over items and long windows. Scalar.
+
+    The loudest bins decide: it is the fit of kicks and basses that counts, where `distance` hears every bin.
+    """
+    terms = [
+        ((x - y).square().sum(dim=(1, 2)) + 1e-8).sqrt() / x.norm(dim=(1, 2)).clamp_min(1e-2)
+        for x, y, window in zip(real, fake, WINDOWS, strict=True)
+        if window >= LONG_WINDOW
+    ]
+    return torch.stack(terms).mean()
+
+
+def spectral_energy(
+    real: Tensor, first: Tensor, second: Tensor, *, repulsion: float, fit: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Attraction of two fakes to the real loops, and the loss: attraction - repulsion/2 * distance of the two.
 
-    All (B, N). Returns (mean distance to real, loss), scalars.
+    All (B, N). `fit` is the weight of the spectral convergence in both. Returns (mean distance to real, loss), scalars.
     """
     with torch.no_grad():
         target = amplitudes(real)
         scale = [t.mean(dim=(1, 2)).clamp_min(FLOOR) for t in target]
     a, b = amplitudes(first), amplitudes(second)
     pull = (distance(target, a, scale) + distance(target, b, scale)) / 2
+    if fit:
+        pull = pull + fit * (convergence(target, a) + convergence(target, b)) / 2
     if not repulsion:
         return pull, pull
     return pull, pull - 0.5 * repulsion * distance(a, b, scale)

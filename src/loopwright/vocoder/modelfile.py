@@ -20,9 +20,9 @@ from loopwright.files import load_tensors, save_tensors
 from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.griffinlim import GriffinLim
 from loopwright.vocoder.house import HouseConfig, HouseVocoder
-from loopwright.vocoder.melgan import MelGan, MelGanConfig
+from loopwright.vocoder.melgan import MelGan, MelGanConfig, remove_weight_norm
 
-FORMAT = 1
+FORMAT = 2  # 2: house vocoders of fewer outputs
 ARCHITECTURES: dict[str, Callable[[MelConfig, Mapping[str, Any]], Vocoder]] = {
     "house": lambda mel, config: HouseVocoder(mel, HouseConfig(**config)),
     "melgan": lambda mel, config: MelGan(mel, MelGanConfig(**config)),
@@ -103,4 +103,4 @@ def load(name_or_path: str | Path, mel: MelConfig) -> Vocoder:
         )
     vocoder, _ = read(path)
     check_same_mel(f"vocoder {name}", vocoder.mel, "the log-mel", mel)
-    return vocoder
+    return remove_weight_norm(vocoder) if isinstance(vocoder, MelGan) else vocoder
