@@ -51,9 +51,11 @@ def untrained(folder: Path, mel: MelConfig) -> str:
     return str(path)
 
 
-def untrained_vocoder(folder: Path) -> str:
-    """A house vocoder at loop16, where none is bundled."""
-    config = HOUSE_SIZES["small"].model_copy(update={"refine": 8, "hold": 0.5})  # as the bundled one at loop48
+def vocoder16(folder: Path) -> str:
+    """The bundled house vocoder at loop16, or an untrained one."""
+    if (BUNDLED / "vocoder_loop16.safetensors").is_file():
+        return "house"
+    config = HOUSE_SIZES["small"].model_copy(update={"hold": 0.5})
     save(folder / "vocoder16.safetensors", HouseVocoder(LOOP16, config), {})
     return str(folder / "vocoder16.safetensors")
 
@@ -98,8 +100,8 @@ def main() -> None:
         makers = {
             "loop48, house vocoder, onnx": load_maker(loop48, vocoder=house48, engine="onnx"),
             "loop48, house vocoder, torch": load_maker(loop48, vocoder=house48, engine="torch"),
-            "loop16, house vocoder (untrained), onnx": load_maker(loop16, vocoder=untrained_vocoder(folder), engine="onnx"),
-            "loop16, Griffin-Lim, onnx": load_maker("drums", vocoder="griffinlim", engine="onnx"),
+            "loop16, house vocoder, onnx": load_maker(loop16, vocoder=vocoder16(folder), engine="onnx"),
+            "loop16, Griffin-Lim, onnx": load_maker(loop16, vocoder="griffinlim", engine="onnx"),
         }
         times = alternate({"reference": reference_loop} | {k: ours(v) for k, v in makers.items()}, args.pairs)
     print(f"{machine()}; onnxruntime {onnxruntime.__version__}; {args.pairs} pairs, {args.loops} loops of ours a turn")

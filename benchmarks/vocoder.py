@@ -29,8 +29,8 @@ def contenders() -> dict[str, Vocoder]:
         "MelGAN circular, paper16": remove_weight_norm(MelGan(PAPER16, MelGanConfig(circular=True))),
         "house small, loop16": HouseVocoder(LOOP16, HOUSE_SIZES["small"]),
         "house small, loop48": HouseVocoder(LOOP48, HOUSE_SIZES["small"]),
-        "house small, loop48, 8 corrections as bundled": HouseVocoder(
-            LOOP48, HOUSE_SIZES["small"].model_copy(update={"refine": 8, "hold": 0.5})
+        "house small, loop48, 3 corrections as bundled": HouseVocoder(
+            LOOP48, HOUSE_SIZES["small"].model_copy(update={"refine": 3, "hold": 0.5})
         ),
         "house base, loop48": HouseVocoder(LOOP48, HOUSE_SIZES["base"]),
         "Griffin-Lim, loop48": GriffinLim(LOOP48),

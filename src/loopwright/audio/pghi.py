@@ -49,22 +49,67 @@ def integrate(weight: Float, step_time: Float, step_bin: Float) -> Float:
     """
     loud = weight > weight.max(axis=(1, 2), keepdims=True) + QUIET
     ids = np.cumsum(loud).reshape(weight.shape) - 1  # loud bins are numbered, the others take no part
-    ahead, above = np.roll(loud, -1, -1) & loud, loud[:, 1:] & loud[:, :-1]
+    flat = weight[loud]
+    order = np.argsort(flat, kind="stable")
+    component, offset = _first_round(loud, order, step_time, step_bin)
+    # Edges between components only: each of the first round's has several nodes.
+    of = np.full(weight.shape, -1)
+    of[loud] = component
+    ahead = loud & np.roll(loud, -1, -1) & (of != np.roll(of, -1, -1))
+    above = loud[:, 1:] & loud[:, :-1] & (of[:, 1:] != of[:, :-1])
     u = np.concatenate([ids[ahead], ids[:, :-1][above]])
     v = np.concatenate([np.roll(ids, -1, -1)[ahead], ids[:, 1:][above]])
     step = np.concatenate([step_time[ahead], step_bin[above]])
-    flat = weight[loud]
-    order = np.argsort(flat[u] + flat[v], kind="stable")
+    lightest_first = np.argsort(flat[u] + flat[v], kind="stable")
     phase = np.zeros(weight.shape)
-    phase[loud] = _spanning_phase(u[order], v[order], step[order], flat)
+    phase[loud] = _spanning_phase(u[lightest_first], v[lightest_first], step[lightest_first], component, offset, order)
     return phase
 
 
-def _spanning_phase(u: Int, v: Int, step: Float, weight: Float) -> Float:
-    """Potentials with potential[v] - potential[u] = step on the tree. Edges come lightest first, so rank is weight."""
-    n = len(weight)
-    component = np.arange(n)  # the root each node hangs under
-    offset = np.zeros(n)  # potential of a node minus that of its root
+def _first_round(loud: npt.NDArray[np.bool_], order: Int, step_time: Float, step_bin: Float) -> tuple[Int, Float]:
+    """Every loud bin joined to its loudest neighbour, on the grid itself, without a list of edges.
+
+    Returns the root each node hangs under, and its potential minus the root's. Neighbours of equal loudness differ by their
+    rank, so that no bins point round a ring.
+    """
+    rank = np.full(loud.shape, -1)
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(len(order))
+    rank[loud] = ranks
+    below = np.pad(rank[:, :-1], ((0, 0), (1, 0), (0, 0)), constant_values=-1)
+    above = np.pad(rank[:, 1:], ((0, 0), (0, 1), (0, 0)), constant_values=-1)
+    ahead, behind = np.roll(rank, -1, -1), np.roll(rank, 1, -1)
+    best = np.maximum(np.maximum(ahead, behind), np.maximum(above, below))
+    padded = np.pad(step_bin, ((0, 0), (1, 1), (0, 0)))
+    # Potential of a node minus that of the neighbour it joins.
+    delta = np.where(
+        best == ahead,
+        -step_time,
+        np.where(best == behind, np.roll(step_time, 1, -1), np.where(best == above, -padded[:, 1:], padded[:, :-1])),
+    )[loud]
+    nodes = np.arange(len(order))
+    chosen = best[loud]
+    parent = np.where(chosen >= 0, order[np.maximum(chosen, 0)], nodes)
+    delta[chosen < 0] = 0.0
+    _root(parent, delta, nodes)
+    return parent, delta
+
+
+def _root(parent: Int, delta: Float, nodes: Int) -> None:
+    """Lead `parent` of the nodes to their roots, adding up `delta`; of two that point at each other, one is a root."""
+    mutual = nodes[(parent[parent[nodes]] == nodes) & (nodes < parent[nodes])]
+    parent[mutual], delta[mutual] = mutual, 0.0
+    while (parent[parent[nodes]] != parent[nodes]).any():
+        delta[nodes] += delta[parent[nodes]]
+        parent[nodes] = parent[parent[nodes]]
+
+
+def _spanning_phase(u: Int, v: Int, step: Float, component: Int, offset: Float, order: Int) -> Float:
+    """Potentials with potential[v] - potential[u] = step on the tree. Edges come lightest first, so rank is weight.
+
+    Begun with: the root each node hangs under, its potential minus that of the root; `order` of the nodes by loudness.
+    """
+    n = len(component)
     while True:
         a, b = component[u], component[v]
         outside = a != b
@@ -84,16 +129,10 @@ def _spanning_phase(u: Int, v: Int, step: Float, weight: Float) -> Float:
         parent, delta = np.arange(n), np.zeros(n)
         parent[roots] = np.where(first, b[edge], a[edge])
         delta[roots] = np.where(first, -gap, gap)
-        # Two components that chose the same edge point at each other: one becomes the root.
-        both = roots[(parent[parent[roots]] == roots) & (roots < parent[roots])]
-        parent[both], delta[both] = both, 0.0
-        while (parent[parent[roots]] != parent[roots]).any():
-            delta[roots] += delta[parent[roots]]
-            parent[roots] = parent[parent[roots]]
-        offset += delta[component]
+        _root(parent, delta, roots)
+        offset = offset + delta[component]
         component = parent[component]
     # Which node became root depends on numbering; the loudest one does not, so rolling the frames rolls the phases.
-    order = np.argsort(weight, kind="stable")
     loudest = np.empty(n, dtype=np.int64)
     loudest[component[order]] = order
     return np.asarray(np.remainder(offset - offset[loudest[component]] + np.pi, 2 * np.pi) - np.pi)
