@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "mix": ("loopwright.cli.explore:mix", "Cross the pattern of some seeds with the sound of others."),
     "edit": ("loopwright.cli.explore:edit", "Move loops along named directions."),
     "directions": ("loopwright.cli.explore:directions", "Find a model's directions and what they do."),
+    "styles": ("loopwright.cli.explore:styles", "Let a classifier find the styles among a model's seeds."),
     "variations": ("loopwright.cli.explore:variations", "Find a loop of yours in a model, and its neighbours."),
     "pack": ("loopwright.cli.pack:pack", "Gather chosen loops into one pack."),
     "export": ("loopwright.cli.export:export", "Write a run's model as one file to share."),

@@ -31,7 +31,7 @@ def parse_seeds(text: str) -> list[int]:
 @click.option("--bpm", type=float, default=120.0, show_default=True, help="Tempo; the file's length is exact to the sample.")
 @click.option("--bars", type=click.Choice(["1", "2", "4"]), default="1", show_default=True, help="Bars of 4/4.")
 @click.option("--trunc", "truncation", type=float, default=1.0, show_default=True, help="1 as trained, towards 0 safer.")
-@click.option("--style", help="Style, for a model that knows styles.")
+@click.option("--style", help="Style, of a model that knows styles; seeds then count its loops.")
 @click.option("--rate", "rate_hz", type=int, default=44_100, show_default=True, help="Sample rate in Hz.")
 @click.option("--vocoder", help="Name or file of a vocoder, instead of the model's own.")
 @click.option(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from loopwright.config import GRID_BPM, MelConfig
 from loopwright.errors import ConfigError, InputError
 from loopwright.pipeline.bundled import BUNDLED, bundled_models
 from loopwright.pipeline.loop import Loop, level_to, rest_at_seam
+from loopwright.pipeline.styles import StyleTable, load_table, table_path
 from loopwright.pipeline.words import word_for
 
 MAX_SEED = 2**32 - 1
@@ -94,6 +96,11 @@ class Maker(ABC):
     ) -> list[Loop]:
         """Finished loops of checked seeds and settings, see `stream`."""
 
+    @functools.cached_property
+    def style_table(self) -> StyleTable | None:
+        """Seeds of each style, of a model that was not trained on styles; None if nobody has looked."""
+        return None if self.styles else load_table(table_path(self.path))
+
     def check_seeds(self, seeds: Iterable[int]) -> list[int]:
         """Seeds as a list; raises InputError for one out of range."""
         out = [int(seed) for seed in seeds]
@@ -106,13 +113,38 @@ class Maker(ABC):
         """Class numbers for a conditional model: of the style, or of each seed's own. Raises ConfigError for unknown styles."""
         if not self.styles:
             if style is not None:
-                raise ConfigError(f"model '{self.name}' knows no styles. Leave --style out.")
+                self._listed(style)
             return None
         if style is None:
             return [seed % len(self.styles) for seed in seeds]
         if style not in self.styles:
             raise ConfigError(f"model '{self.name}' has no style '{style}'. It has: {', '.join(self.styles)}.")
         return [self.styles.index(style)] * len(seeds)
+
+    def _listed(self, style: str) -> tuple[int, ...]:
+        """Seeds of a style in the table. Raises ConfigError for a model without one, and for unknown styles."""
+        if self.style_table is None:
+            raise ConfigError(
+                f"model '{self.name}' knows no styles. Leave --style out, or let a classifier find them: "
+                f"loopwright styles {self.name} --save"
+            )
+        if style not in self.style_table.seeds:
+            known = ", ".join(self.style_table.seeds) or "none"
+            raise ConfigError(f"model '{self.name}' has no style '{style}'. It has: {known}.")
+        return self.style_table.seeds[style]
+
+    def seeds_of_style(self, style: str | None, numbers: Sequence[int]) -> list[int]:
+        """The seeds behind numbers of a style: its first loop is 0, its second 1, and so on.
+
+        For a model trained on styles, and without a style, they are the numbers themselves. Raises ConfigError for an
+        unknown style, InputError for a number above what the table lists.
+        """
+        if style is None or self.styles:
+            return list(numbers)
+        listed = self._listed(style)
+        if numbers and max(numbers) >= len(listed):
+            raise InputError(f"style '{style}' of model '{self.name}' has loops 0 to {len(listed) - 1}, got {max(numbers)}.")
+        return [listed[number] for number in numbers]
 
     def generate(
         self,
@@ -151,7 +183,7 @@ class Maker(ABC):
             bpm: tempo, 40 to 240. The loop has round(60 * rate * beats / bpm) samples.
             bars: 1, 2 or 4 bars of 4/4.
             truncation: 1 as trained; nearer 0 safer and more alike.
-            style: a class of a conditional model.
+            style: a class of a conditional model, or a style of its table; then seeds count the loops of that style.
             rate_hz: output rate.
             batch: loops at once.
             pack: word in the file names, the model's name if empty.
@@ -159,7 +191,7 @@ class Maker(ABC):
 
         Raises InputError or ConfigError for values out of range.
         """
-        wanted = self.check_seeds(seeds)
+        wanted = self.seeds_of_style(style, self.check_seeds(seeds))
         check_settings(bpm, bars, truncation, rate_hz)
         size = 1  # the first loop comes alone, and soon
         while wanted:

@@ -20,6 +20,7 @@ from loopwright.pipeline.directions import Direction, directions_path, find_dire
 from loopwright.pipeline.library import Kept, Library, audio_length_s, id_of
 from loopwright.pipeline.loopify import loopify
 from loopwright.pipeline.model import Model, check_settings, find_model, load
+from loopwright.pipeline.styles import load_table, table_path
 from loopwright.pipeline.variations import project, target_log_mel
 from loopwright.studio import wishes
 from loopwright.studio.jobs import Event, Job, Jobs
@@ -105,7 +106,7 @@ class Engine:
                         "mel": header["mel"]["name"],
                         "kimg": round(float(header.get("training", {}).get("kimg", 0)), 1),
                         "bars": header["bars"],
-                        "styles": header.get("styles", []),
+                        "styles": header.get("styles") or list(self._table(entry.path)),
                         "directions": names,
                         "description": header.get("description", ""),
                     }
@@ -191,6 +192,8 @@ class Engine:
                 for i in range(wish.count):
                     model, stamp = self.model(wish.model)
                     seed = (wish.seed + i) % 2**32
+                    if wish.style and (listed := self._table(model.path).get(wish.style)):
+                        seed = listed[seed % len(listed)]
                     place = explore.place_of(model, seed, style=wish.style, truncation=wish.truncation)
                     info = {"seed": seed, "truncation": wish.truncation} | ({"style": wish.style} if wish.style else {})
                     yield self._keep(wish.model, model, stamp, place, wish.bpm, wish.bars, info)
@@ -268,6 +271,11 @@ class Engine:
         """Model and place of a loop in the library."""
         model, stamp = self.model(kept.how["model"])
         return model, stamp, explore.Place(**kept.how["place"])
+
+    def _table(self, path: Path) -> dict[str, tuple[int, ...]]:
+        """Seeds of each style of a model that was not trained on styles, from the table beside its file."""
+        table = load_table(table_path(path))
+        return table.seeds if table is not None else {}
 
     def _known(self, path: Path) -> list[Direction]:
         """Directions kept beside a model's file, or found since the studio began."""
