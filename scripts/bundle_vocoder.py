@@ -1,7 +1,7 @@
 """Make a product file of a trained vocoder: half precision, more corrections of the mel at the end, a few plain facts.
 
     python scripts/bundle_vocoder.py runs/vocoder48/vocoder.safetensors src/loopwright/bundled/vocoder_loop48.safetensors \
-        --refine 8 --hold 0.5 --note "drums; see docs/cards/vocoder_loop48.md"
+        --refine 3 --hold 0.5 --note "drums and synths; see docs/cards/vocoder_loop48.md"
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
-    parser.add_argument("--refine", type=int, default=8)
+    parser.add_argument("--refine", type=int, default=3)
     parser.add_argument("--hold", type=float, default=0.5)
     parser.add_argument("--note", default="")
     args = parser.parse_args()

@@ -1,24 +1,26 @@
-"""The vocoder that comes with the package: whole, for loop48, circular, and better than Griffin-Lim on a bar it never saw."""
+"""The vocoders that come with the package: whole, circular, and better than Griffin-Lim on a bar they never saw."""
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 import pytest
 import torch
 
 from loopwright.audio.mel import LogMel
-from loopwright.config import LOOP16, LOOP48
+from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig
 from loopwright.errors import InputError
 from loopwright.pipeline.vocode import attack_errors, mel_errors
 from loopwright.vocoder import load, render
 from loopwright.vocoder.griffinlim import GriffinLim
 
 
-@pytest.fixture(scope="module")
-def bar() -> torch.Tensor:
+@functools.cache
+def a_bar(mel: MelConfig) -> torch.Tensor:
     """A kick, snare and hats made here by formula: no part of any training corpus. (1, N)."""
     rng = np.random.default_rng(3)
-    n, rate = LOOP48.bar_samples, LOOP48.rate_hz
+    n, rate = mel.bar_samples, mel.rate_hz
     t = np.arange(n) / rate
     out = np.zeros(n)
     for step in range(16):
@@ -33,13 +35,14 @@ def bar() -> torch.Tensor:
     return torch.tensor(out / np.abs(out).max() * 0.9, dtype=torch.float32)[None]
 
 
-def test_it_is_circular_and_exact_in_length(bar: torch.Tensor) -> None:
-    house = load("auto", LOOP48)
+@pytest.mark.parametrize("mel", [LOOP48, LOOP16], ids=lambda m: m.name)
+def test_it_is_circular_and_exact_in_length(mel: MelConfig) -> None:
+    house, bar = load("auto", mel), a_bar(mel)
     assert house.name == "house"
-    log_mel = LogMel(LOOP48)(bar)
+    log_mel = LogMel(mel)(bar)
     loop = house(log_mel)
     rolled = house(log_mel.roll(91, -1))
-    want = loop.roll(91 * LOOP48.hop, -1)
+    want = loop.roll(91 * mel.hop, -1)
     assert float((rolled - want).norm() / want.norm()) < 1e-4
     steps = loop[0].diff().abs()
     assert float((loop[0, 0] - loop[0, -1]).abs()) <= float(torch.quantile(steps, 0.999))
@@ -48,15 +51,16 @@ def test_it_is_circular_and_exact_in_length(bar: torch.Tensor) -> None:
     assert float(out.abs().max()) <= 1.0
 
 
-def test_it_beats_griffin_lim_on_colour_and_attacks(bar: torch.Tensor) -> None:
-    analyse = LogMel(LOOP48)
+@pytest.mark.parametrize("mel", [LOOP48, LOOP16], ids=lambda m: m.name)
+def test_it_beats_griffin_lim_on_colour_and_attacks(mel: MelConfig) -> None:
+    analyse, bar = LogMel(mel), a_bar(mel)
     log_mel = analyse(bar)
-    ours, control = load("house", LOOP48)(log_mel), GriffinLim(LOOP48)(log_mel)
+    ours, control = load("house", mel)(log_mel), GriffinLim(mel)(log_mel)
     assert mel_errors(log_mel, ours, analyse)[0] < mel_errors(log_mel, control, analyse)[0]
-    assert attack_errors(bar, ours, LOOP48.rate_hz)[0] < attack_errors(bar, control, LOOP48.rate_hz)[0]
+    assert attack_errors(bar, ours, mel.rate_hz)[0] < attack_errors(bar, control, mel.rate_hz)[0]
 
 
 def test_where_none_is_bundled_griffin_lim_serves() -> None:
-    assert load("auto", LOOP16).name == "griffinlim"
-    with pytest.raises(InputError, match="no vocoder 'house' for 'loop16'"):
-        load("house", LOOP16)
+    assert load("auto", PAPER16).name == "griffinlim"
+    with pytest.raises(InputError, match="no vocoder 'house' for 'paper16'"):
+        load("house", PAPER16)

@@ -8,6 +8,7 @@ import numpy as np
 
 from loopwright.audio.melscale import slaney_hz_to_mel, slaney_mel_to_hz
 from loopwright.audio.resample import resample_circle
+from loopwright.audio.retime import retimed_places
 from loopwright.config import MelConfig
 from loopwright.errors import InputError
 from loopwright.light.spectra import Float32
@@ -18,11 +19,11 @@ PEAK = 0.999  # as vocoder.render: turned down to this, never clipped
 
 
 def retime(log_mel: Float32, frames: int) -> Float32:
-    """Stretch the circle of frames to another count, linearly between neighbours. (M, T) -> (M, frames)."""
+    """Bring the circle of frames to another count, linearly between neighbours. (M, T) -> (M, frames)."""
     t = log_mel.shape[1]
     if frames == t:
         return log_mel
-    position = np.arange(frames) * (t / frames)
+    position = retimed_places(log_mel, frames)
     left = np.minimum(position.astype(np.int64), t - 1)
     part = (position - left).astype(np.float32)
     a, b = log_mel[:, left], log_mel[:, (left + 1) % t]

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from loopwright.audio.melscale import slaney_hz_to_mel, slaney_mel_to_hz
 from loopwright.audio.resample import resample_circle
+from loopwright.audio.retime import retimed_places
 from loopwright.config import MelConfig
 from loopwright.errors import InputError
 from loopwright.vocoder.base import Vocoder, check_log_mel
@@ -27,17 +30,21 @@ def loop_samples(bars: int, bpm: float, rate_hz: int) -> int:
 
 
 def retime(log_mel: Tensor, frames: int) -> Tensor:
-    """Stretch the circle of frames to another count, linearly between neighbours. (B, M, T) -> (B, M, frames).
+    """Bring the circle of frames to another count, linearly between neighbours. (B, M, T) -> (B, M, frames).
 
-    Frame 0 stays frame 0, so the beats stay on the grid. Linear in the logarithm: no overshoot, no louder peaks.
+    Hits stay on the grid and ring at their own speed (`audio.retime`). Linear in the logarithm: no overshoot, no louder peaks.
     """
-    t = log_mel.shape[-1]
-    if frames == t:
+    if frames == log_mel.shape[-1]:
         return log_mel
-    position = torch.arange(frames, device=log_mel.device, dtype=torch.float64) * (t / frames)
+    return torch.stack([_retime_one(one, retimed_places(one.cpu().numpy(), frames)) for one in log_mel])
+
+
+def _retime_one(log_mel: Tensor, places: npt.NDArray[np.float64]) -> Tensor:
+    t = log_mel.shape[-1]
+    position = torch.from_numpy(places).to(log_mel.device)
     left = position.floor().long().clamp_max(t - 1)
     part = (position - left).to(log_mel.dtype)
-    return torch.lerp(log_mel[..., left], log_mel[..., (left + 1) % t], part)
+    return torch.lerp(log_mel[:, left], log_mel[:, (left + 1) % t], part)
 
 
 def shift_pitch(log_mel: Tensor, mel: MelConfig, ratio: float) -> Tensor:
@@ -62,7 +69,7 @@ def render(
 ) -> Tensor:
     """Loops at a tempo, exact to the sample and seamless. (B, M, T) -> (B, round(60 * rate * beats / bpm)) in [-1, 1].
 
-    The circle of T frames (a whole number of bars) is stretched to the nearest count for the tempo and synthesised; the
+    The circle of T frames (a whole number of bars) is brought to the nearest count for the tempo and synthesised; the
     last half frame or less (under 0.3 %) is made up by an exactly periodic change of rate. That alone would move the
     pitch by up to 5 cents, so the mel is first moved by as much the other way: the pitch stays.
 
