@@ -96,6 +96,8 @@ def test_a_messy_folder(tmp_path: Path) -> None:
         assert said[name], name
         assert words in said[name]
     assert report.files == len(said) == 17
+    (copy,) = [line for line in read_report(tmp_path / "out") if line["file"].startswith("copy")]
+    assert {twin["file"] for twin in copy["duplicates"]} == {"Kit_100_Amin.wav"}
     data = PreparedData.open(tmp_path / "out")
     assert len(data) == report.rows
     assert set(data.column("file")) == kept

@@ -178,7 +178,7 @@ def _jobs(folder: Path, limit: int | None, settings: PrepareSettings) -> Iterato
 def _line(outcome: Outcome, duplicates: list[tuple[int, int]], rows: int) -> dict[str, Any]:
     reason = outcome.reason
     if not reason and not rows:
-        reason = f"all bars are the same as earlier ones (row {duplicates[0][1]})" if duplicates else "no bars"
+        reason = "all bars are nearly the same as earlier ones" if duplicates else "no bars"
     return {
         "file": outcome.name,
         "rows": rows,
@@ -349,9 +349,17 @@ def _catch_up(index: DuplicateIndex, writer: PreparedWriter) -> None:
 
 
 def _write_report(out: Path, writer: PreparedWriter) -> None:
+    """report.jsonl from the journal, with the files that near-duplicates are the same as: two passes, memory as duplicates."""
+    wanted = {row for entry in writer.journal() for _, row in entry["duplicates"]}
+    names: dict[int, str] = {}
+    first = 0
+    for entry in writer.journal():
+        names |= {row: entry["file"] for row in range(first, first + entry["rows"]) if row in wanted}
+        first += entry["rows"]
     with atomic_path(out / REPORT_FILE) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as lines:
         for entry in writer.journal():
             entry.pop("records")
+            entry["duplicates"] = [{"bar": bar, "row": row, "file": names[row]} for bar, row in entry["duplicates"]]
             lines.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
