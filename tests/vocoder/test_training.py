@@ -11,6 +11,7 @@ import torch
 
 from loopwright.config import LOOP16, LOOP48, PAPER16
 from loopwright.errors import ConfigError, InputError, TrainingDivergedError
+from loopwright.files import load_tensors, save_tensors
 from loopwright.training import melgan
 from loopwright.training.house_vocoder import HouseTrainConfig, build, learning_rate, roughen
 from loopwright.training.vocoder import Trainee, circular_crop, draw_batch, load_checkpoint, save_checkpoint, train
@@ -90,8 +91,12 @@ def test_melgan_resumes_too_and_is_not_taken_for_another_kind(tmp_path: Path) ->
     for name in ("model", "adversary"):
         for a, b in zip(unbroken.modules[name].parameters(), resumed.modules[name].parameters(), strict=True):
             assert torch.equal(a, b)
-    with pytest.raises(ConfigError, match=r"vocoder 'melgan'.*--kind"):
+    with pytest.raises(ConfigError, match=r"vocoder 'melgan'.*--kind melgan"):
         load_checkpoint(path, build(LOOP16, TINY, CPU))
+    tensors, header = load_tensors(path)
+    save_tensors(path, tensors, {key: value for key, value in header.items() if key != "architecture"})
+    with pytest.raises(ConfigError, match="vocoder 'house'"):  # written before there were two kinds
+        load_checkpoint(path, resumed)
 
 
 def test_melgan_takes_the_published_ratios_and_the_circle_from_the_data() -> None:

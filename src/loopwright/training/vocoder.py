@@ -180,8 +180,9 @@ def load_checkpoint(path: Path, trainee: Trainee) -> None:
     tensors, header = load_tensors(path)
     if header.get("kind") != "vocoder-checkpoint":
         raise InputError(f"{path} is not a checkpoint of a vocoder. Choose an empty run folder.")
-    if header["architecture"] != trainee.model.name:
-        raise ConfigError(f"{path} is of a vocoder '{header['architecture']}'. Pass --kind, or use a new run folder.")
+    kind = header.get("architecture", "house")  # earlier versions did not say
+    if kind != trainee.model.name:
+        raise ConfigError(f"{path} is of a vocoder '{kind}'. Pass --kind {kind}, or use a new run folder.")
     if header["mel"] != trainee.mel.model_dump():
         raise ConfigError(f"{path} was trained for '{header['mel']['name']}'. Use a new run folder for other data.")
     mine, old = trainee.config.model_dump(mode="json"), header["config"]
