@@ -64,6 +64,14 @@ def stft_errors(real: Tensor, fake: Tensor) -> tuple[Floats, Floats]:
     return torch.stack(convergence).mean(0).double().numpy(), torch.stack(log).mean(0).double().numpy()
 
 
+def _picture(loop: Tensor) -> Tensor:
+    """log10 amplitudes of the first half of a bar in windows of 512 samples, all frequencies alike: log-mels would look the
+    same, since every vocoder was given them. (n, N) -> (n, F, T).
+    """
+    amplitude = _magnitude(loop, 512).clamp_min(FLOOR).log10()
+    return amplitude[..., : amplitude.shape[-1] // 2]
+
+
 def onset_samples(real: Tensor, rate_hz: int) -> list[list[int]]:
     """Sample positions of attacks in each loop (n, N): where the level of 64 samples leaps.
 
@@ -157,7 +165,7 @@ def compare_vocoders(
     report = progress or _quiet
     real_embedded = _embed(real, prepared.mel.rate_hz, networks)
     table: dict[str, dict[str, Any]] = {"real": {"wrap": _wrap(real)}}
-    sheet = {"real": log_mel[:4]}
+    sheet = {"real": _picture(real[:4])}
     _write_wavs(out, "real", real[:4], prepared.mel.rate_hz)
     for name, model in models.items():
         label = Path(name).stem if Path(name).suffix else name
@@ -165,10 +173,10 @@ def compare_vocoders(
         fake, seconds = _resynthesise(model, log_mel, rows, out / "work" / key, functools.partial(report, label))
         table[label] = _measure(real, fake, log_mel, analyse, sources, real_embedded, networks, seed)
         table[label] |= {"wrap": _wrap(fake), "cpu_s_per_loop": seconds, "peak": float(fake.abs().max())}
-        sheet[label] = analyse(fake[:4])
+        sheet[label] = _picture(fake[:4])
         _write_wavs(out, label, fake[:4], prepared.mel.rate_hz)
-    titles = [f"{label} {i}" for label, mels in sheet.items() for i in range(len(mels))]
-    mel_sheet(out / "sheet.png", torch.cat(list(sheet.values())).numpy(), titles=titles)
+    titles = [f"{label} {i}" for label, pictures in sheet.items() for i in range(len(pictures))]
+    mel_sheet(out / "sheet.png", torch.cat(list(sheet.values())).numpy(), titles=titles, low=-4.0, high=-0.5)
     result = {
         "loopwright": version("loopwright"),
         "mel": prepared.mel.name,
