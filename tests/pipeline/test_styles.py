@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from loopwright.cli import cli
 from loopwright.errors import ConfigError, InputError
 from loopwright.features import build_embedder
+from loopwright.pipeline.bundled import bundled_models
 from loopwright.pipeline.model import load
 from loopwright.pipeline.onnx_model import load_maker
 from loopwright.pipeline.styles import StyleTable, find_styles, load_table, save_table, table_path
@@ -80,3 +81,13 @@ def test_a_damaged_table_is_told(with_table: Path) -> None:
     table_path(with_table).write_text('{"seeds": [1]}')
     with pytest.raises(InputError, match=r"mine.styles.json is damaged .* loopwright styles MODEL --save"):
         load_maker(str(with_table)).generate([0], style="funk")
+
+
+@pytest.mark.parametrize(("name", "style"), [("drums", "techno"), ("synth", "bass")])
+def test_bundled_models_know_styles_without_torch(name: str, style: str) -> None:
+    table = load_table(table_path(bundled_models()[name]))
+    assert table is not None
+    assert all(list(seeds) == sorted(set(seeds)) and seeds[-1] < table.looked_at for seeds in table.seeds.values())
+    maker = load_maker(name, engine="onnx")
+    (loop,) = maker.generate([2], style=style, rate_hz=48_000)
+    assert loop.info["seed"] == table.seeds[style][2]
