@@ -231,6 +231,20 @@ def test_a_file_does_not_begin_in_an_attack() -> None:
     assert 0 < abs(shift) <= 11
 
 
+def test_a_slow_rise_over_the_seam_is_left_behind() -> None:
+    """Seed 20 of the bundled `synth` at 95 BPM: every step within a quarter of a millisecond is among the largest."""
+    t = np.arange(88_200)
+    loop = (0.01 * np.sin(2 * np.pi * 50 * t / 44_100)).astype(np.float32)
+    rise = np.minimum(np.arange(88_200) + 30, 60) * 0.02  # 60 large steps, 30 on each side of the seam, then a slow fall
+    rise[-30:] = np.arange(30) * 0.02
+    loop += (rise - 1.2 * np.clip((t - 1000) / 80_000, 0, 1) * (t < 88_170)).astype(np.float32)
+    loop[0] += 0.005
+    turned = rest_at_seam(loop, 44_100)
+    assert wrap_click_ratio(loop) > 1 > wrap_click_ratio(turned)
+    shift = int(np.flatnonzero([np.array_equal(np.roll(loop, k), turned) for k in range(-177, 178)])[0]) - 177
+    assert 11 < abs(shift) <= 176
+
+
 def test_spiky_and_smooth_loops_come_out_alike() -> None:
     """Loudness within 3 dB of each other: what a drummer plays is spikier than a pad."""
     t = np.arange(88_200) / 44_100
