@@ -64,7 +64,7 @@ def circular_istft(spectrum: Tensor, n_fft: int, hop: int, window: Tensor | None
     t = spectrum.shape[-1]
     frames = torch.fft.irfft(spectrum.transpose(-1, -2), n_fft, dim=-1)
     window = _synthesis_window(n_fft, hop, window).to(frames)
-    return overlap_add(frames * window, hop, t * hop)
+    return overlap_add(frames.mul_(window), hop, t * hop)
 
 
 def _synthesis_window(n_fft: int, hop: int, window: Tensor | None) -> Tensor:
