@@ -4,7 +4,8 @@ set -eu
 out=demo
 if loopwright models --quiet | grep -qx drums; then
   loopwright generate drums -n 16 --bpm 124 -o "$out/Drums" --force --sheet "$out/drums.png"
-  echo "16 loops at 124 BPM are in $out/Drums/Loops, their spectrograms in $out/drums.png."
+  loopwright generate synth -n 8 --bpm 124 -o "$out/Synth" --force --sheet "$out/synth.png"
+  echo "16 drum loops at 124 BPM are in $out/Drums/Loops, 8 synth loops to go with them in $out/Synth/Loops, spectrograms in $out/*.png."
   exit 0
 fi
 echo "No bundled model yet: this demonstrates the machinery at its smallest size, in minutes. Do not expect music."
