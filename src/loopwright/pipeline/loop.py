@@ -67,7 +67,7 @@ def limit_peaks(loop: Float32, rate_hz: int, ceiling: float, *, look_s: float = 
     return (loop * np.minimum(smooth, 1.0)).astype(np.float32)
 
 
-def level_to(loop: Float32, rate_hz: int, *, lufs: float = -18.0, peak_db: float = -0.5, most_db: float = 12.0) -> Float32:
+def level_to(loop: Float32, rate_hz: int, *, lufs: float = -18.0, peak_db: float = -0.5, most_db: float = 15.0) -> Float32:
     """Gain to a loudness; peaks above `peak_db` are limited, by `most_db` at most: what is spikier stays quieter."""
     peak, ceiling = float(np.abs(loop).max(initial=0.0)), 10 ** (peak_db / 20)
     if peak < 1e-6:
