@@ -202,7 +202,7 @@ def test_model_loops_depend_on_their_number_alone(run: Path, tmp_path: Path) -> 
     few = open_side(run, count=3, seed=5, vocoder="griffinlim")
     more = open_side(run, count=20, seed=5, vocoder="griffinlim", keep=tmp_path)
     assert isinstance(few, ModelSide)
-    assert few.read(2, 16_000).samples == pytest.approx(more.read(2, 16_000).samples, abs=1e-4)
+    np.testing.assert_array_equal(few.read(2, 16_000).samples, more.read(2, 16_000).samples)
     kept = list(tmp_path.glob("*.npy"))
     assert len(kept) == 1
     again = open_side(run, count=20, seed=5, vocoder="griffinlim", keep=tmp_path)

@@ -208,14 +208,14 @@ class ModelSide(Side):
     def _make(self, start: int, stop: int) -> Float32:
         """Waveforms start..stop at the model's rate; kept on disk while an evaluation runs, so that it can be resumed."""
         text = f"{self.checksum} {self.vocoder.name} {self.seed} {self.truncation} {start} {stop}"
-        return _kept(self._keep, text, lambda: self._render(range(start, stop)))
+        return _kept(self._keep, text, lambda: np.concatenate([self._render(self.seed + i) for i in range(start, stop)]))
 
-    def _render(self, numbers: range) -> Float32:
-        seeds = [self.seed + i for i in numbers]
+    def _render(self, seed: int) -> Float32:
+        """One loop (1, N). Alone: the size of a batch changes last digits, and Griffin-Lim makes another loop of them."""
         with torch.no_grad():
-            styles = self.model.styles_of(seeds, truncation=self.truncation)
+            styles = self.model.styles_of([seed], truncation=self.truncation)
             # A bad model is to be measured, not refused: what no vocoder takes is cut off.
-            log_mel = self.model.log_mel(styles, seeds).clamp(max=HIGHEST_LOG_MEL)
+            log_mel = self.model.log_mel(styles, [seed]).clamp(max=HIGHEST_LOG_MEL)
             return np.asarray(self.vocoder(log_mel).cpu().numpy(), dtype=np.float32)
 
 
