@@ -22,6 +22,7 @@ from loopwright.features import Judge, load_judge
 from loopwright.files import save_tensors, write_json
 from loopwright.pipeline.embedding_cache import EmbeddingCache, content_hash
 from loopwright.pipeline.evaluate import Settings, _split, band_edges, evaluate
+from loopwright.pipeline.report import cell
 from loopwright.pipeline.sides import FolderSide, Loop, ModelSide, PreparedSide, VocodedSide, guess_bars, open_side
 from loopwright.training.loop import build_generator, model_header
 from loopwright.training.recipe import load_recipe
@@ -388,3 +389,8 @@ def test_the_loop_classifier_gives_the_inception_score_and_the_tagger_none(real:
     assert "is/scnn_loop" in values["held-out real"]
     assert f"is/{JUDGE}" not in values["generated"]
     assert "| IS ↑ |" in (tmp_path / "evaluation.md").read_text()
+
+
+def test_no_zero_in_a_table_has_a_sign() -> None:
+    assert cell({"value": 0.0, "low": 0.0, "high": -1e-17}, 2) == "0.00 [0.00, 0.00]"
+    assert cell({"value": -0.5, "low": -1.0, "high": 0.001}, 2) == "-0.50 [-1.00, 0.00]"

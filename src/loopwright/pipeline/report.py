@@ -42,10 +42,10 @@ ARROWS = {"up": "↑", "down": "↓"}
 
 
 def cell(value: dict[str, float] | None, decimals: int) -> str:
-    """`1.23 [1.10, 1.36]`, or a dash."""
+    """`1.23 [1.10, 1.36]`, or a dash. No zero has a sign."""
     if value is None:
         return "–"
-    return f"{value['value']:.{decimals}f} [{value['low']:.{decimals}f}, {value['high']:.{decimals}f}]"
+    return f"{value['value']:z.{decimals}f} [{value['low']:z.{decimals}f}, {value['high']:z.{decimals}f}]"
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:
