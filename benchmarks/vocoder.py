@@ -12,17 +12,20 @@ import statistics
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from loopwright.audio.mel import LogMel
 from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig
+from loopwright.pipeline.maker import white_noise
+from loopwright.pipeline.onnx_model import load_vocoder
 from loopwright.vocoder import Vocoder
 from loopwright.vocoder.griffinlim import GriffinLim
 from loopwright.vocoder.house import HOUSE_SIZES, HouseVocoder
 from loopwright.vocoder.melgan import MelGan, MelGanConfig, remove_weight_norm
 
 
-def contenders() -> dict[str, Vocoder]:
+def contenders() -> dict[str, Vocoder | AsGenerated]:
     torch.manual_seed(0)
     return {
         "MelGAN, paper16 (16 kHz)": remove_weight_norm(MelGan(PAPER16, MelGanConfig())),
@@ -33,8 +36,20 @@ def contenders() -> dict[str, Vocoder]:
             LOOP48, HOUSE_SIZES["small"].model_copy(update={"refine": 3, "hold": 0.5})
         ),
         "house base, loop48": HouseVocoder(LOOP48, HOUSE_SIZES["base"]),
+        "house small, loop48, bundled, in the engine of `generate`": AsGenerated(LOOP48),
         "Griffin-Lim, loop48": GriffinLim(LOOP48),
     }
+
+
+class AsGenerated(torch.nn.Module):
+    """The bundled vocoder as `generate` computes it: onnxruntime and numpy, no torch. Its weights are not torch parameters."""
+
+    def __init__(self, mel: MelConfig) -> None:
+        super().__init__()
+        self.mel, self.light = mel, load_vocoder("house", mel)
+
+    def forward(self, log_mel: torch.Tensor) -> np.ndarray:
+        return self.light(log_mel[0].numpy(), white_noise(0, self.mel.hop, log_mel.shape[-1]))
 
 
 def some_mel(mel: MelConfig) -> torch.Tensor:
