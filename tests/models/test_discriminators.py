@@ -50,6 +50,21 @@ def test_projections_are_seeded_fixed_and_out_of_reach() -> None:
     assert [x.shape[1] for x in a(taps)] == [64, 64, 128, 256]
 
 
+@pytest.mark.parametrize("ccm", [False, True])
+def test_projections_mix_channels_then_scales_from_the_coarsest(ccm: bool) -> None:
+    """The definition step by step: mix a tap, add what the coarser scale gave, mix again."""
+    projection = Projection([8, 16, 16, 32], ccm=ccm)
+    taps = [torch.randn(2, n, 16 >> i, 24 >> i) for i, n in enumerate([8, 16, 16, 32])]
+    assert projection.csm is not None
+    above: Tensor | None = None
+    for i in (3, 2, 1, 0):
+        x = projection.ccm[i](taps[i])
+        if above is not None:
+            x = (x + above.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)) / 2**0.5
+        above = projection.csm[i](x)
+        torch.testing.assert_close(projection(taps)[i], above, rtol=1e-4, atol=1e-4)
+
+
 def test_training_leaves_projections_bit_equal() -> None:
     d = discriminator()
     before = {k: v.clone() for k, v in d.state_dict().items() if k.startswith("projections")}
@@ -97,6 +112,8 @@ def test_clock_has_the_periods_it_names() -> None:
         spectrum = torch.fft.rfft(x[0, i, 0]).abs()
         assert int(spectrum.argmax()) == harmonic
     assert clock(torch.zeros(1), torch.zeros(1, 1, 1, 8)).shape[1] == 2 * sum(2 * h < 8 for h in CLOCK)
+    short = clock(torch.zeros(1), torch.zeros(1, 1, 1, 64, dtype=torch.bfloat16))
+    torch.testing.assert_close(short, x.bfloat16(), rtol=0, atol=0)  # only the result is rounded, not the phase
 
 
 def test_minibatch_stddev_against_numpy_groups() -> None:

@@ -9,7 +9,16 @@ import torch.nn.functional as F
 from scipy.signal import upfirdn
 from torch import Tensor
 
-from loopwright.models.layers import EqualLinear, ModulatedConv, blur, map_conv, pad_cylinder, upsample
+from loopwright.models.layers import (
+    EqualLinear,
+    ModulatedConv,
+    blur,
+    depthwise_conv,
+    enter_depthwise,
+    map_conv,
+    pad_cylinder,
+    upsample,
+)
 
 
 def plain_modulated(conv: ModulatedConv, x: Tensor, w: Tensor) -> Tensor:
@@ -102,3 +111,34 @@ def test_convolution_of_maps_and_its_first_and_second_gradients(up: bool) -> Non
     torch.testing.assert_close(conv(x, weight), plain)
     assert torch.autograd.gradcheck(conv, (x, weight))
     assert torch.autograd.gradgradcheck(conv, (x, weight))
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+def test_entering_a_depthwise_convolution_and_its_gradients(wrap: bool) -> None:
+    """Against joining and wrapping by `cat`; finite differences in float64, twice, which gradient penalties need."""
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 2, 3, 4, generator=rng, dtype=torch.float64).to(memory_format=torch.channels_last).requires_grad_()
+    beside = torch.randn(1, 1, 1, 4, generator=rng, dtype=torch.float64)
+    plain = torch.cat([x, beside.expand(-1, -1, 3, -1)], dim=1)
+    plain = torch.cat([plain[..., -1:], plain, plain[..., :1]], dim=3) if wrap else plain
+    entered = enter_depthwise(x, beside, wrap=wrap)
+    assert torch.equal(entered, plain)
+    assert entered.is_contiguous(memory_format=torch.channels_last)
+    assert torch.autograd.gradcheck(lambda x: enter_depthwise(x, beside, wrap=wrap), x)
+    assert torch.autograd.gradgradcheck(lambda x: enter_depthwise(x, beside, wrap=wrap).square(), x)
+
+
+def test_depthwise_convolution_under_autocast_learns_as_without() -> None:
+    """bfloat16 forward, single precision backward: first and second gradients within bfloat16's rounding."""
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 8, 6, 8, generator=rng).requires_grad_()
+    weight = torch.randn(8, 1, 4, 4, generator=rng).requires_grad_()
+
+    def all_of(bf16: bool) -> list[Tensor]:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            y = depthwise_conv(x, weight, stride=2, padding=(1, 1))
+        slopes = torch.autograd.grad(y.float().square().sum(), (x, weight), create_graph=True)
+        return [y, *slopes, *torch.autograd.grad(slopes[0].square().sum(), (x, weight))]
+
+    for got, want in zip(all_of(bf16=True), all_of(bf16=False), strict=True):
+        assert (got.float() - want).norm() < 0.02 * want.norm()

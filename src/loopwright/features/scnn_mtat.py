@@ -60,7 +60,7 @@ class ScnnMtat(MtatNetwork):
         x = self.normalise(x)
         for number in range(1, last + 1):
             x = self.conv_norm(x, f"layer{number}", circular=circular, groups=BRANCHES)
-            x = max_pool2d(relu_(x), 2)
+            x = relu_(max_pool2d(x, 2))  # they commute; this way round on a quarter of the cells
             outputs.append(x)
         return outputs
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from loopwright.models.layers import depthwise_conv, pad_cylinder
+from loopwright.models.layers import depthwise_conv, enter_depthwise, pad_cylinder
 from loopwright.models.projection import Projection
 
 
@@ -55,14 +55,19 @@ def clock(turns: Tensor, like: Tensor, harmonics: Sequence[int] = CLOCK) -> Tens
     `turns` (B,) is how far each sample was rolled, as a share of the loop, so the clock rolls along and the seam may lie
     anywhere. Divisions finer than the frames are left out. -> (B, 2 * kept, M, T) for `like` (B, C, M, T).
     """
-    b, _, m, t = like.shape
-    kept = torch.tensor([h for h in harmonics if 2 * h < t], dtype=like.dtype, device=like.device)
-    position = (torch.arange(t, device=like.device, dtype=like.dtype) + 0.5) / t
-    phase = 2 * torch.pi * kept[None, :, None] * (position[None] - turns.to(like)[:, None])[:, None]
-    time = torch.cat([phase.cos(), phase.sin()], dim=1)[:, :, None].expand(b, -1, m, t)
+    time = clock_row(turns, like, harmonics).to(like.dtype).expand(-1, -1, like.shape[2], -1)
     if like.is_contiguous(memory_format=torch.channels_last):  # joined to `like`, another layout would turn the whole map
         time = time.contiguous(memory_format=torch.channels_last)
     return time
+
+
+def clock_row(turns: Tensor, like: Tensor, harmonics: Sequence[int] = CLOCK) -> Tensor:
+    """The `clock` of one row of cells, (B, 2 * kept, 1, T), in single precision: bfloat16 errs by a quarter of a radian."""
+    t = like.shape[3]
+    kept = torch.tensor([h for h in harmonics if 2 * h < t], dtype=torch.float32, device=like.device)
+    position = (torch.arange(t, device=like.device, dtype=torch.float32) + 0.5) / t
+    phase = 2 * torch.pi * kept[None, :, None] * (position[None] - turns.to(position)[:, None])[:, None]
+    return torch.cat([phase.cos(), phase.sin()], dim=1)[:, :, None]
 
 
 class SeparableBlock(nn.Module):
@@ -86,15 +91,14 @@ class SeparableBlock(nn.Module):
             self.norm = nn.Identity()
         self.circular, self.pool = circular, pool
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
+        """`beside` (B, K, 1, T): more channels, the same at all mel positions."""
         weight, stride = self.depthwise.weight, 1
         assert isinstance(weight, Tensor)
         if self.pool == "first":  # a pool after a 3x3 is one 4x4 with stride 2: a quarter of the cells
             weight, stride = F.avg_pool2d(F.pad(weight, (1, 1, 1, 1)), 2, stride=1), 2
-        if self.circular:
-            x = torch.cat([x[..., -1:], x, x[..., :1]], dim=-1)
-        padding = (1, 0 if self.circular else 1)
-        x = depthwise_conv(x, weight, stride=stride, padding=padding)
+        x = enter_depthwise(x, beside, wrap=self.circular)
+        x = depthwise_conv(x, weight, stride=stride, padding=(1, 0 if self.circular else 1))
         x = F.leaky_relu(self.norm(self.pointwise(x)), 0.2)
         return F.avg_pool2d(x, 2) if self.pool == "last" else x
 
@@ -134,12 +138,12 @@ class Head(nn.Module):
         self.circular, self.frames = circular, frames
 
     def forward(self, x: Tensor, labels: Tensor | None = None, turns: Tensor | None = None) -> Tensor:
+        beside: Tensor | None = None
         if self.frames:
             assert turns is not None, "a head with a clock needs to know how far its input was rolled"
-            x = torch.cat([x, clock(turns, x)], dim=1)
-        for block in self.blocks:
-            x = block(x)
-        x = self.last(x)
+            beside = clock_row(turns, x)
+        for block in [*self.blocks, self.last]:
+            x, beside = block(x, beside), None
         out = self.logits(pad_cylinder(minibatch_stddev(x), 1, 1, circular=self.circular))
         if self.label_embedding is not None:  # projection discriminator (arXiv:1802.05637)
             assert labels is not None, "a conditional discriminator needs labels"

@@ -69,15 +69,80 @@ def map_conv(
     return F.conv2d(x, weight, stride=stride, padding=padding)
 
 
+class _DepthwiseConv(torch.autograd.Function):
+    """Forward in the input's own type, backward in single precision. Differentiable twice, for gradient penalties."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: tuple[int, int]) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.settings = ([stride, stride], [*padding], [1, 1], False, [0, 0], len(weight))
+        return torch.convolution(x, weight.to(x.dtype), None, *ctx.settings)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        x, weight = ctx.saved_tensors
+        needed = [*ctx.needs_input_grad[:2], False]
+        gradient = torch.ops.aten.convolution_backward
+        by_input, by_weight, _ = gradient(grads[0].float(), x.float(), weight.float(), None, *ctx.settings, needed)
+        by_input = None if by_input is None else by_input.to(x.dtype)
+        return by_input, None if by_weight is None else by_weight.to(weight.dtype), None, None
+
+
 def depthwise_conv(x: Tensor, weight: Tensor, *, stride: int = 1, padding: tuple[int, int] = (0, 0)) -> Tensor:
     """A convolution of each channel by itself: (B, C, M, T) with (C, 1, ..) -> (B, C, M', T').
 
-    On a CPU in single precision whatever autocast says: its gradient takes ten times as long in bfloat16.
+    On a CPU its gradients are taken in single precision whatever autocast says: they take ten times as long in bfloat16.
     """
     if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         with torch.autocast("cpu", enabled=False):
-            return F.conv2d(x.float(), weight.float(), stride=stride, padding=padding, groups=len(weight))
+            half = x.to(torch.get_autocast_dtype("cpu"))
+            out: Tensor = _DepthwiseConv.apply(half, weight, stride, padding)  # type: ignore[no-untyped-call]
+            return out
     return F.conv2d(x, weight, stride=stride, padding=padding, groups=len(weight))
+
+
+class _EnterDepthwise(torch.autograd.Function):
+    """See `enter_depthwise`. Differentiable twice, for gradient penalties."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, beside: Tensor | None, wrap: bool) -> Tensor:
+        b, c, m, t = x.shape
+        ctx.shape, ctx.wrap = x.shape, int(wrap)
+        channels = c + (0 if beside is None else beside.shape[1])
+        last = x.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if last else torch.contiguous_format
+        out = torch.empty((b, channels, m, t + 2 * ctx.wrap), dtype=x.dtype, device=x.device, memory_format=layout)
+        inner = out[..., ctx.wrap : ctx.wrap + t]
+        inner[:, :c] = x
+        if beside is not None:
+            inner[:, c:] = beside
+        if wrap:
+            out[..., :1], out[..., -1:] = inner[..., -1:], inner[..., :1]
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        grad = grads[0][:, : ctx.shape[1]]
+        inner = grad[..., ctx.wrap : ctx.wrap + ctx.shape[3]].clone()
+        if ctx.wrap:
+            inner[..., -1:] += grad[..., :1]
+            inner[..., :1] += grad[..., -1:]
+        return inner, None, None
+
+
+def enter_depthwise(x: Tensor, beside: Tensor | None = None, *, wrap: bool) -> Tensor:
+    """What a depthwise 3x3 needs of a map, in one pass over it: more channels, time wrapped by a frame on both sides.
+
+    Args:
+        x: (B, C, M, T).
+        beside: (B, K, 1, T), more channels, constants that are the same at all mel positions; None for none.
+        wrap: continue the circle of time.
+
+    Returns:
+        (B, C + K, M, T + 2), or T without `wrap`.
+    """
+    out: Tensor = _EnterDepthwise.apply(x, beside, wrap)  # type: ignore[no-untyped-call]
+    return out
 
 
 class EqualLinear(nn.Module):

@@ -77,15 +77,24 @@ class Projection(nn.Module):
             )
 
     def forward(self, taps: Sequence[Tensor]) -> list[Tensor]:
-        mixed = [ccm(tap) for ccm, tap in zip(self.ccm, taps, strict=True)]
+        """Both mixes are linear, so each scale takes one convolution of its tap and one of the scale above.
+
+        mix(ccm(tap) + up(above)) = (mix ccm)(tap) + up(mix(above)): the channels in between are never made, and what comes from
+        above is mixed while it is still small.
+        """
         if self.csm is None:
-            return mixed
+            return [ccm(tap) for ccm, tap in zip(self.ccm, taps, strict=True)]
         out: list[Tensor] = []
-        above: Tensor | None = None
-        for x, csm in zip(reversed(mixed), reversed(list(self.csm)), strict=True):
-            if above is not None:
+        for tap, ccm, csm in zip(reversed(taps), reversed(list(self.ccm)), reversed(list(self.csm)), strict=True):
+            assert isinstance(csm, ChannelMix)
+            mix = csm.weight * (2**-0.5 if out else 1.0)  # where two are added, their variance is kept
+            weight = mix
+            if isinstance(ccm, ChannelMix):
+                with torch.autocast(tap.device.type, enabled=False):
+                    weight = (mix[:, :, 0, 0] @ ccm.weight[:, :, 0, 0])[:, :, None, None]
+            x = F.conv2d(tap, weight)
+            if out:
                 # nearest: each coarse cell covers whole fine cells, so a roll of the circle stays a roll
-                x = (x + F.interpolate(above, size=x.shape[-2:], mode="nearest")) * 2**-0.5
-            above = csm(x)
-            out.append(above)
+                x = x + F.interpolate(F.conv2d(out[-1], mix), size=x.shape[-2:], mode="nearest")
+            out.append(x)
         return out[::-1]
