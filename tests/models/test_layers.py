@@ -15,8 +15,10 @@ from loopwright.models.layers import (
     blur,
     depthwise_conv,
     enter_depthwise,
+    finish,
     map_conv,
     pad_cylinder,
+    scale_and_pad,
     upsample,
 )
 
@@ -142,3 +144,39 @@ def test_depthwise_convolution_under_autocast_learns_as_without() -> None:
 
     for got, want in zip(all_of(bf16=True), all_of(bf16=False), strict=True):
         assert (got.float() - want).norm() < 0.02 * want.norm()
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    """Float64, channels last where it has four axes, and it learns."""
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed + sum(shape)), dtype=torch.float64)
+    return (x.to(memory_format=torch.channels_last) if x.ndim == 4 else x).requires_grad_()
+
+
+@pytest.mark.parametrize("circular", [False, True])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_scaling_and_padding_in_one_pass_and_its_gradients(circular: bool, steps: int) -> None:
+    x, styles = normal(2, 3, 2, 4), normal(2, 3, 1, steps)
+    with torch.no_grad():
+        plain = scale_and_pad(x, styles, circular=circular)
+    assert torch.equal(plain, pad_cylinder(x * styles, 0, 1, circular=circular))
+    assert torch.equal(scale_and_pad(x, styles, circular=circular), plain)
+    assert torch.autograd.gradcheck(lambda *a: scale_and_pad(*a, circular=circular), (x, styles))
+    assert torch.autograd.gradgradcheck(lambda *a: scale_and_pad(*a, circular=circular), (x, styles))
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_finishing_a_convolution_and_its_gradients(noisy: bool, steps: int) -> None:
+    x, norms, bias, strength = normal(2, 3, 2, 4), normal(2, 3, 1, steps), normal(3), normal(3, seed=1)
+    noise = normal(2, 1, 2, 4).detach() if noisy else None
+    mixed = x * norms + bias[:, None, None] + (0.0 if noise is None else strength[:, None, None] * noise)
+    torch.testing.assert_close(finish(x, norms, bias, strength, noise), F.leaky_relu(mixed, 0.2) * 2**0.5)
+    with torch.no_grad():
+        torch.testing.assert_close(finish(x, norms, bias, strength, noise), F.leaky_relu(mixed, 0.2) * 2**0.5)
+    learning = (x, norms, bias, strength)[: 4 if noisy else 3]
+
+    def with_all(*learning: Tensor) -> Tensor:
+        return finish(*learning[:3], learning[3] if noisy else strength, noise)
+
+    assert torch.autograd.gradcheck(with_all, learning)
+    assert torch.autograd.gradgradcheck(with_all, learning)

@@ -99,7 +99,7 @@ class SeparableBlock(nn.Module):
             weight, stride = F.avg_pool2d(F.pad(weight, (1, 1, 1, 1)), 2, stride=1), 2
         x = enter_depthwise(x, beside, wrap=self.circular)
         x = depthwise_conv(x, weight, stride=stride, padding=(1, 0 if self.circular else 1))
-        x = F.leaky_relu(self.norm(self.pointwise(x)), 0.2)
+        x = F.leaky_relu_(self.norm(self.pointwise(x)), 0.2)
         return F.avg_pool2d(x, 2) if self.pool == "last" else x
 
 

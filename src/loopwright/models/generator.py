@@ -16,10 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loopwright.models.layers import Mapping, ModulatedConv, channels_last, upsample
+from loopwright.models.layers import Mapping, ModulatedConv, channels_last, finish, upsample
 
 
 class StyledConv(nn.Module):
@@ -34,17 +33,9 @@ class StyledConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-        """Passes over memory are what a large map costs, so factors that can be joined are, and the rest is in place.
-
-        Under autocast the map stays in the convolution's own type: what joins it is cast, not the map.
-        """
         x, norms = self.conv.parts(x, w)
         assert norms is not None
-        root2 = 2**0.5  # the gain of the leaky ReLU, moved to where the tensors are small
-        x = torch.addcmul((self.bias[:, None, None] * root2).to(x), x, (norms * root2).to(x))
-        if noise is not None:
-            x = x.addcmul_((self.noise_strength[:, None, None] * root2).to(x), noise.to(x))
-        return F.leaky_relu_(x, 0.2)
+        return finish(x, norms, self.bias, self.noise_strength, noise)
 
 
 class ToMel(nn.Module):

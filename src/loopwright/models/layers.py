@@ -82,8 +82,9 @@ class _DepthwiseConv(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
         needed = [*ctx.needs_input_grad[:2], False]
+        single = x.float() if needed[1] else torch.empty_like(x, dtype=torch.float32)  # else only its shape matters
         gradient = torch.ops.aten.convolution_backward
-        by_input, by_weight, _ = gradient(grads[0].float(), x.float(), weight.float(), None, *ctx.settings, needed)
+        by_input, by_weight, _ = gradient(grads[0].float(), single, weight.float(), None, *ctx.settings, needed)
         by_input = None if by_input is None else by_input.to(x.dtype)
         return by_input, None if by_weight is None else by_weight.to(weight.dtype), None, None
 
@@ -143,6 +144,97 @@ def enter_depthwise(x: Tensor, beside: Tensor | None = None, *, wrap: bool) -> T
     """
     out: Tensor = _EnterDepthwise.apply(x, beside, wrap)  # type: ignore[no-untyped-call]
     return out
+
+
+class _ScaleAndPad(torch.autograd.Function):
+    """See `scale_and_pad`. Differentiable twice, for path lengths."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, styles: Tensor, circular: bool) -> Tensor:
+        ctx.save_for_backward(x, styles)
+        ctx.circular = circular
+        b, c, m, t = x.shape
+        last = x.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if last else torch.contiguous_format
+        out = torch.empty((b, c, m, t + 2), dtype=x.dtype, device=x.device, memory_format=layout)
+        torch.mul(x, styles, out=out[..., 1:-1])
+        if circular:
+            out[..., :1], out[..., -1:] = out[..., -2:-1], out[..., 1:2]
+        else:
+            out[..., :1] = out[..., -1:] = 0.0
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        x, styles = ctx.saved_tensors
+        (grad,) = grads
+        inner = grad[..., 1:-1]
+        by_x = by_styles = None
+        if ctx.circular:
+            inner = inner.clone()
+            inner[..., -1:] += grad[..., :1]
+            inner[..., :1] += grad[..., -1:]
+        if ctx.needs_input_grad[1]:
+            by_styles = (inner * x).sum_to_size(styles.shape)
+        if ctx.needs_input_grad[0]:
+            by_x = inner * styles
+        return by_x, by_styles, None
+
+
+def scale_and_pad(x: Tensor, styles: Tensor, *, circular: bool) -> Tensor:
+    """A map (B, C, M, T) times its styles (B, C, 1, 1 or T), with a wrapped (or zero) frame on both sides: (B, C, M, T + 2).
+
+    In one pass where it learns.
+    """
+    if torch.is_grad_enabled():
+        out: Tensor = _ScaleAndPad.apply(x, styles, circular)  # type: ignore[no-untyped-call]
+        return out
+    return pad_cylinder(x * styles, 0, 1, circular=circular)
+
+
+class _Finish(torch.autograd.Function):
+    """See `finish`. Differentiable twice, for path lengths."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, norms: Tensor, bias: Tensor, strength: Tensor, noise: Tensor | None) -> Tensor:
+        y = finish(x, norms, bias, strength, noise)
+        ctx.save_for_backward(x, norms, y, noise)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, norms, y, noise = ctx.saved_tensors
+        root2 = 2**0.5
+        grad = torch.ops.aten.leaky_relu_backward(grads[0], y, 0.2, True)
+        by_x = grad * (norms * root2).to(grad) if ctx.needs_input_grad[0] else None
+        by_norms = ((grad * x).sum_to_size(norms.shape) * root2).to(norms) if ctx.needs_input_grad[1] else None
+        # what bias and noise strength get, in one small matrix product: (B, C, MT) with (B, MT, 1 or 2)
+        maps = torch.ones_like(grad[:, :1]) if noise is None else torch.stack([torch.ones_like(noise), noise], dim=1)[:, :, 0]
+        owed = grad.flatten(2) @ maps.to(grad).flatten(2).transpose(1, 2)
+        owed = owed.sum(dim=0, dtype=torch.promote_types(grad.dtype, torch.float32)) * root2
+        return by_x, by_norms, owed[:, 0], None if noise is None else owed[:, 1], None
+
+
+def finish(x: Tensor, norms: Tensor, bias: Tensor, strength: Tensor, noise: Tensor | None) -> Tensor:
+    """What follows a modulated convolution: demodulation, bias, noise, leaky ReLU.
+
+    Passes over memory are what a large map costs, so factors that can be joined are, and the rest is in place. The map stays
+    in the convolution's own type: what joins it is cast, not the map.
+
+    Args:
+        x: (B, C, M, T).
+        norms: what demodulation multiplies it by, (B, C, 1, 1 or T).
+        bias, strength: of each channel (C,); strength is that of the noise.
+        noise: (B, 1, M, T), or None for none.
+    """
+    if torch.is_grad_enabled():
+        out: Tensor = _Finish.apply(x, norms, bias, strength, noise)  # type: ignore[no-untyped-call]
+        return out
+    root2 = 2**0.5  # the gain of the leaky ReLU, moved to where the tensors are small
+    y = torch.addcmul((bias[:, None, None] * root2).to(x), x, (norms * root2).to(x))
+    if noise is not None:
+        y = y.addcmul_((strength[:, None, None] * root2).to(x), noise.to(x))
+    return F.leaky_relu_(y, 0.2)
 
 
 class EqualLinear(nn.Module):
@@ -264,15 +356,16 @@ class ModulatedConv(nn.Module):
             norms = torch.rsqrt(norms + 1e-8)
             if norms.shape[-1] > 1 and self.up:
                 norms = norms.repeat_interleave(2, dim=-1)
-        x = x * styles.to(x.dtype)
+        styles = styles.to(x.dtype)
+        if self.kernel[1] == 1 and not self.up:
+            return F.conv2d(x * styles, weight, padding=(self.kernel[0] // 2, 0)), norms
         mel = self.kernel[0] > 1
+        x = scale_and_pad(x, styles, circular=self.circular)
         if not self.up:  # zeros on the mel axis come from the convolution itself: no padded copy
-            x = pad_cylinder(x, 0, self.kernel[1] // 2, circular=self.circular)
             if mel:
                 return map_conv(x, weight, padding=(self.kernel[0] // 2, 0)), norms
             return F.conv2d(x, weight), norms
         weight = weight.transpose(0, 1)
-        x = pad_cylinder(x, 0, 1, circular=self.circular)
         if mel:
             x = map_conv(x, weight.contiguous(memory_format=torch.channels_last), stride=(2, 2), up=True)
         else:
