@@ -38,17 +38,20 @@ def reference() -> ModuleType:
     return module
 
 
+@pytest.mark.parametrize("styled_start", [False, True])
 @pytest.mark.parametrize("dims", [1, 2])
 @settings(max_examples=6, deadline=None)
 @given(shift=st.integers(1, 15), seed=st.integers(0, 99))
-def test_rolling_constant_and_noise_rolls_the_loop(dims: int, shift: int, seed: int) -> None:
-    generator = small(dims)
+def test_rolling_start_and_noise_rolls_the_loop(dims: int, shift: int, seed: int, styled_start: bool) -> None:
+    generator = small(dims, styled_start=styled_start)
     z = torch.randn(2, 6, generator=torch.Generator().manual_seed(seed))
     noise = generator.make_noise(2, torch.Generator().manual_seed(seed))
     columns = generator.constant.shape[-1]
     with torch.no_grad():
         straight = generator(z, noise)
         generator.constant.copy_(generator.constant.roll(shift, dims=-1))
+        if generator.start is not None:
+            generator.start.copy_(generator.start.roll(shift, dims=2))
         rolled = generator(z, [n.roll(shift * n.shape[-1] // columns, dims=-1) for n in noise])
     torch.testing.assert_close(rolled, straight.roll(shift * 64 // columns, dims=-1), rtol=1e-4, atol=1e-5)
 
@@ -63,16 +66,41 @@ def test_without_the_circle_a_roll_is_no_roll() -> None:
         assert (generator(z) - straight.roll(16, dims=-1)).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("styled_start", [False, True])
 @pytest.mark.parametrize("dims", [1, 2])
-def test_two_equal_bars_are_one_bar_twice(dims: int) -> None:
-    generator = small(dims)
+def test_two_equal_bars_are_one_bar_twice(dims: int, styled_start: bool) -> None:
+    generator = small(dims, styled_start=styled_start)
     w = torch.randn(1, 10)
     ws = w[:, None].expand(-1, generator.n_styles, -1)
     noise = generator.make_noise(1, torch.Generator().manual_seed(0))
     with torch.no_grad():
         one = generator.synthesis(ws, noise)
         two = generator.synthesis(ws, [n.repeat(1, 1, 1, 2) for n in noise], bars=2)
+        steps = generator.synthesis(ws[..., None].expand(-1, -1, -1, 32), [n.repeat(1, 1, 1, 2) for n in noise], bars=2)
     torch.testing.assert_close(two, one.repeat(1, 1, 2), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(steps, two, rtol=1e-4, atol=1e-5)
+
+
+def test_a_styled_start_lets_the_style_reach_one_column() -> None:
+    """Where the start of the other columns is nought, only what is near that column depends on it."""
+    generator = small(1, styled_start=True)
+    assert generator.start is not None
+    ws = torch.randn(1, generator.n_styles, 10)
+    with torch.no_grad():
+        generator.start.zero_()
+        plain = generator.synthesis(ws, None)
+        assert torch.equal(plain, without(generator).synthesis(ws, None))
+        generator.start[:, :, 3].normal_()
+        changed = (generator.synthesis(ws, None) - plain).abs().amax(dim=(0, 1)).reshape(16, 4).amax(dim=1)
+    assert changed[3] > 1e-2
+    assert changed[8:14].max() < 1e-6
+
+
+def without(generator: Generator) -> Generator:
+    """The same weights, no styled start."""
+    other = small(generator.dims)
+    other.load_state_dict({key: value for key, value in generator.state_dict().items() if key != "start"})
+    return other
 
 
 def test_output_keeps_its_bound_and_its_slope() -> None:

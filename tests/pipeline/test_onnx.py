@@ -35,10 +35,9 @@ WILD = 3e-4  # of a random model, whose log-mels differ by up to 2e-5 between en
 GRIFFIN_LIM = 6e-2  # its iterations magnify the last float digits: 0.03 at worst between torch and torch plus 1e-6
 
 
-def random_model(path: Path, recipe: str, mel: MelConfig, *, styles: tuple[str, ...] = (), dims: int = 1) -> Path:
-    """A model file of a recipe's sizes with random weights, noise included."""
-    chosen = load_recipe(recipe)
-    chosen = chosen.model_copy(update={"generator": chosen.generator.model_copy(update={"dims": dims})})
+def random_model(path: Path, recipe: str, mel: MelConfig, *, styles: tuple[str, ...] = (), **form: object) -> Path:
+    """A model file of a recipe's sizes with random weights, noise included; `form`: other settings of its generator."""
+    chosen = load_recipe(recipe, {"generator": form})
     torch.manual_seed(0)
     generator = training.build_generator(chosen, n_mels=mel.n_mels, frames=mel.model_frames, classes=len(styles))
     with torch.no_grad():
@@ -124,13 +123,16 @@ def test_generating_imports_no_torch(tmp_path: Path) -> None:
     assert len(list((tmp_path / "P" / "Loops").iterdir())) == 1
 
 
-@pytest.mark.parametrize(("dims", "styles"), [(1, ()), (2, ("house", "techno"))])
-def test_an_export_makes_torchs_loops(tmp_path: Path, dims: int, styles: tuple[str, ...]) -> None:
-    file = random_model(tmp_path / "random.safetensors", "tiny", LOOP16, styles=styles, dims=dims)
+@pytest.mark.parametrize(
+    ("dims", "start", "styles"), [(1, "constant", ()), (1, "style", ()), (2, "style", ("house", "techno"))]
+)
+def test_an_export_makes_torchs_loops(tmp_path: Path, dims: int, start: str, styles: tuple[str, ...]) -> None:
+    file = random_model(tmp_path / "random.safetensors", "tiny", LOOP16, styles=styles, dims=dims, start=start)
     run = CliRunner().invoke(cli, ["export", str(file), "--onnx", "-o", str(tmp_path / "E")])
     assert run.exit_code == 0, run.output
     ours, theirs = load_maker(str(tmp_path / "E")), load(str(file))
     assert isinstance(ours, OnnxModel)
+    assert ours.generator.sizes == generator_sizes(theirs.generator)
     same_log_mels(ours, theirs)
     same_log_mels(ours, theirs, bars=2, truncation=0.5, style=styles[-1] if styles else None)
     a, b = ours.generate([4], bpm=131)[0], theirs.generate([4], bpm=131)[0]

@@ -63,6 +63,8 @@ class Generator(nn.Module):
         gain: slope of the output at zero, below 1 so that a fresh generator starts inside the range.
         circular: wrap time; False pads with zeros, as published.
         classes: number of labels of a conditional generator, 0 for none.
+        styled_start: each column of the first map is the constant's plus a linear function of the style, learned for each
+            column. What a loop plays at which step then need not come out of modulation, which is the same at all steps.
 
     Shape: z (B, Z) -> (B, M, T).
     """
@@ -83,6 +85,7 @@ class Generator(nn.Module):
         gain: float = 0.3,
         circular: bool = True,
         classes: int = 0,
+        styled_start: bool = False,
     ) -> None:
         super().__init__()
         growth = 2 ** (len(channels) - 1)
@@ -97,6 +100,7 @@ class Generator(nn.Module):
         self.mapping_net = Mapping(z_dim * (2 if classes else 1), w_dim, mapping_layers)
         self.embedding = nn.Embedding(classes, z_dim) if classes else None
         self.constant = nn.Parameter(torch.randn(1, channels[0], n_mels // growth if dims == 2 else 1, frames // growth))
+        self.start = nn.Parameter(torch.randn(*self.constant.shape[1:], w_dim)) if styled_start else None
         self.first = StyledConv(channels[0], channels[0], w_dim, kernel, up=False, circular=circular)
         self.to_mel = nn.ModuleList([ToMel(channels[0], out, w_dim)])
         self.ups, self.convs = nn.ModuleList(), nn.ModuleList()
@@ -136,6 +140,17 @@ class Generator(nn.Module):
         """Draw noise maps (B, 1, m, t) on the CPU from a seeded generator, so that they are the same on every device."""
         return [torch.randn(batch, 1, m, t, generator=generator).to(self.constant) for m, t in self.noise_shapes(bars)]
 
+    def _first_map(self, w: Tensor, bars: int) -> Tensor:
+        """(B, W) or (B, W, S) -> (B, C, m, t): the constant, turned `bars` times, and the start that the style asks for."""
+        x = self.constant.expand(len(w), -1, -1, -1)
+        x = x.repeat(1, 1, 1, bars) if bars > 1 else x
+        if self.start is None:
+            return x
+        start = self.start.repeat(1, 1, bars, 1) * self.w_dim**-0.5
+        steps = w[..., None] if w.dim() == 2 else w
+        steps = steps.repeat_interleave(x.shape[3] // steps.shape[2], dim=2)  # one style a column
+        return x + torch.einsum("cmtw,bwt->bcmt", start, steps)
+
     def synthesis(self, ws: Tensor, noise: Sequence[Tensor] | None, *, bars: int = 1) -> Tensor:
         """Styles to normalised log-mels.
 
@@ -149,9 +164,7 @@ class Generator(nn.Module):
         """
         assert ws.shape[1] == self.n_styles, (ws.shape, self.n_styles)
         maps: list[Tensor | None] = list(noise) if noise is not None else [None] * (1 + 2 * len(self.ups))
-        x = self.constant.expand(len(ws), -1, -1, -1)
-        if bars > 1:
-            x = x.repeat(1, 1, 1, bars)
+        x = self._first_map(ws[:, 0], bars)
         x = self.first(x, ws[:, 0], maps[0])
         y = self.to_mel[0](x, ws[:, 1])
         for i, (up, conv, to_mel) in enumerate(zip(self.ups, self.convs, self.to_mel[1:], strict=True)):

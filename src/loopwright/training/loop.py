@@ -79,6 +79,7 @@ def build_generator(recipe: Recipe, *, n_mels: int, frames: int, classes: int = 
         gain=1.0 if config.unbounded else config.gain,
         circular=config.circular,
         classes=classes,
+        styled_start=config.start == "style",
     )
 
 

@@ -32,6 +32,7 @@ class GeneratorConfig(BaseModel, frozen=True, extra="forbid"):
     bound: PositiveFloat | None = 3.5  # largest z-score, up or down
     gain: PositiveFloat = 0.3  # slope of the bounded output at zero: a fresh generator starts inside the range
     circular: bool = True  # time wraps; False: zeros before and after, as published
+    start: Literal["constant", "style"] = "constant"  # of the first map: a constant for all loops, or also each one's style
     unbounded: bool = False  # as published: no soft bound (TOML has no null)
 
 
