@@ -47,7 +47,7 @@ def generator_sizes(generator: Generator) -> dict[str, Any]:
         "gain": generator.gain,
         "circular": generator.circular,
         "classes": generator.classes,
-        **({"start": "style"} if generator.start is not None else {}),
+        **({"start": "style"} if generator.starts is not None else {}),
     }
 
 
@@ -78,8 +78,8 @@ class SynthesisGraph(nn.Module):
         constant = net.constant
         column = torch.arange(noise[0].shape[3]) % constant.shape[3]
         x = constant[..., column].expand(ws.shape[0], -1, -1, -1)
-        if net.start is not None:
-            start = (net.start * net.w_dim**-0.5)[..., column, :]  # (C, m, t, W)
+        if net.starts is not None:
+            start = net.start()[..., column, :]  # (C, m, t, W)
             steps = ws[:, 0].transpose(1, 2)  # (B, S, W), each for t/S columns
             c, m, t, size = start.shape
             own = torch.einsum("cmspw,bsw->bcmsp", start.reshape(c, m, steps.shape[1], -1, size), steps)
