@@ -10,7 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from loopwright.models.discriminator import CLOCK, Head, ProjectedDiscriminator, add_swapped, clock, minibatch_stddev
+from loopwright.models.discriminator import (
+    CLOCK,
+    Head,
+    ProjectedDiscriminator,
+    add_swapped,
+    clock,
+    echoes,
+    minibatch_stddev,
+)
 from loopwright.models.projection import ChannelMix, Projection
 from loopwright.models.stylegan_discriminator import StyleGan2Discriminator
 
@@ -114,6 +122,29 @@ def test_clock_has_the_periods_it_names() -> None:
     assert clock(torch.zeros(1), torch.zeros(1, 1, 1, 8)).shape[1] == 2 * sum(2 * h < 8 for h in CLOCK)
     short = clock(torch.zeros(1), torch.zeros(1, 1, 1, 64, dtype=torch.bfloat16))
     torch.testing.assert_close(short, x.bfloat16(), rtol=0, atol=0)  # only the result is rounded, not the phase
+
+
+def test_echoes_are_one_where_the_loop_repeats() -> None:
+    beat = torch.randn(2, 5, 3, 2)
+    whole = echoes(beat.repeat(1, 1, 1, 4))
+    torch.testing.assert_close(whole, torch.ones(2, 2, 3, 8), rtol=0, atol=1e-5)
+    half = torch.randn(2, 5, 3, 4)
+    after_half, after_beat = echoes(half.repeat(1, 1, 1, 2)).unbind(dim=1)
+    torch.testing.assert_close(after_half, torch.ones(2, 3, 8), rtol=0, atol=1e-5)
+    want = F.cosine_similarity(half, half.roll(-2, dims=3), dim=1)
+    torch.testing.assert_close(after_beat, want.repeat(1, 1, 2), rtol=1e-4, atol=1e-4)
+    assert echoes(torch.randn(1, 5, 3, 6))[:, 1].abs().max() == 0  # six cells have no quarter
+
+
+def test_heads_with_echoes_still_roll_with_the_loop() -> None:
+    d = discriminator(echo=True).eval()
+    x = torch.randn(4, 16, 64)
+    with torch.no_grad():
+        for a, b in zip(d(x), d(x.roll(16, dims=-1)), strict=True):
+            torch.testing.assert_close(b, a.roll(16 * a.shape[-1] // 64, dims=-1), rtol=1e-4, atol=1e-5)
+    d(x)[0].sum().backward()
+    weight = d.heads[0][0].logits.parametrizations.weight.original
+    assert weight.grad[:, -2:].abs().max() > 0
 
 
 def test_minibatch_stddev_against_numpy_groups() -> None:

@@ -45,6 +45,22 @@ def minibatch_stddev(x: Tensor, group: int = 4) -> Tensor:
     return torch.cat([x, y.repeat(g).reshape(b, 1, 1, 1).expand(b, 1, m, t)], dim=1)
 
 
+ECHOES = (2, 4)
+
+
+def echoes(x: Tensor) -> Tensor:
+    """How like each cell is to that half a bar later, and a beat later: cosines over channels. (B, C, M, T) -> (B, 2, M, T).
+
+    As `minibatch_stddev` shows a head how a batch varies, this shows it how a loop repeats, over spans that its convolutions do
+    not reach. Nought where the bar has no such part.
+    """
+    x = x.float()
+    x = x * torch.rsqrt(x.square().sum(dim=1, keepdim=True) + 1e-6)
+    t = x.shape[3]
+    like = [(x * x.roll(-t // n, dims=3)).sum(dim=1) if t % n == 0 else torch.zeros_like(x[:, 0]) for n in ECHOES]
+    return torch.stack(like, dim=1)
+
+
 CLOCK = (1, 2, 4, 8, 16)
 
 
@@ -106,7 +122,7 @@ class SeparableBlock(nn.Module):
 class Head(nn.Module):
     """One scale's verdict: separable blocks down to a coarse grid, minibatch stddev, a final convolution.
 
-    `frames` is the time size of its input if it gets the `clock`, else 0.
+    `frames` is the time size of its input if it gets the `clock`, else 0. `echo`: it sees how its last map repeats (`echoes`).
 
     Shape: (B, C, M, T) -> logits (B, 1, M / 2**downs, T / 2**downs).
     """
@@ -122,6 +138,7 @@ class Head(nn.Module):
         widest: int = 256,
         labels: int = 0,
         frames: int = 0,
+        echo: bool = False,
     ) -> None:
         super().__init__()
         widths = [channels]
@@ -133,9 +150,9 @@ class Head(nn.Module):
             for a, b in zip([entry, *widths[1:]], widths[1:], strict=False)
         )
         self.last = SeparableBlock(widths[-1] if downs else entry, widths[-1], norm=norm, circular=circular, pool="none")
-        self.logits = spectral_norm(nn.Conv2d(widths[-1] + 1, 1, 3))
+        self.logits = spectral_norm(nn.Conv2d(widths[-1] + 1 + (len(ECHOES) if echo else 0), 1, 3))
         self.label_embedding = spectral_norm(nn.Embedding(labels, widths[-1])) if labels else None
-        self.circular, self.frames = circular, frames
+        self.circular, self.frames, self.echo = circular, frames, echo
 
     def forward(self, x: Tensor, labels: Tensor | None = None, turns: Tensor | None = None) -> Tensor:
         beside: Tensor | None = None
@@ -144,7 +161,10 @@ class Head(nn.Module):
             beside = clock_row(turns, x)
         for block in [*self.blocks, self.last]:
             x, beside = block(x, beside), None
-        out = self.logits(pad_cylinder(minibatch_stddev(x), 1, 1, circular=self.circular))
+        seen = minibatch_stddev(x)
+        if self.echo:
+            seen = torch.cat([seen, echoes(x).to(seen)], dim=1)
+        out = self.logits(pad_cylinder(seen, 1, 1, circular=self.circular))
         if self.label_embedding is not None:  # projection discriminator (arXiv:1802.05637)
             assert labels is not None, "a conditional discriminator needs labels"
             out = out + (x.mean(dim=(2, 3)) * self.label_embedding(labels)).sum(dim=1)[:, None, None, None]
@@ -173,6 +193,7 @@ class ProjectedDiscriminator(nn.Module):
         pool: "first" or "last", see `SeparableBlock`.
         labels: number of classes of a conditional discriminator.
         frames: time sizes of each network's taps, for heads that get the `clock`; None: no clock, as published.
+        echo: heads see how the loop repeats, see `echoes`.
         summed: add the networks' logits head by head, as published, instead of a loss for each. Once a sum is past the
             hinge's margin, no network learns any more. The second network's grid has its axes swapped, as there.
     """
@@ -191,6 +212,7 @@ class ProjectedDiscriminator(nn.Module):
         labels: int = 0,
         frames: Sequence[Sequence[int]] | None = None,
         summed: bool = False,
+        echo: bool = False,
     ) -> None:
         super().__init__()
         self.summed = summed
@@ -211,6 +233,7 @@ class ProjectedDiscriminator(nn.Module):
                         pool=pool,
                         labels=labels,
                         frames=frames[number][i] if frames else 0,
+                        echo=echo,
                     )
                     for i, c in enumerate(projection.out_channels[:count])
                 )

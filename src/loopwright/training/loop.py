@@ -148,6 +148,7 @@ def build_discriminator(
         heads=judge.heads,
         ccm=judge.ccm,
         csm=judge.csm,
+        echo=judge.echo,
         norm=judge.norm,
         circular=judge.circular,
         pool=judge.pool,

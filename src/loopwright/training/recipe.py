@@ -48,6 +48,7 @@ class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
     norm: Literal["group", "batch", "none"] = "group"  # in heads; "batch" as published
     circular: bool = True  # time wraps in networks and heads
     clock: bool = True  # tell the heads where in the bar they are; a circular discriminator cannot know otherwise
+    echo: bool = False  # show the heads how alike the loop is after half a bar and after a beat: further than they see
     pool: Literal["first", "last"] = "first"  # where a head halves its map; "last" as published
     fusion: Literal["separate", "summed"] = "separate"  # a loss for each network; "summed" logits as published
     halves: Literal["none", "mel", "time"] = "none"  # "mel": two halves of the bar, maps joined on the mel axis, as published
