@@ -154,6 +154,11 @@ def test_minibatch_stddev_against_numpy_groups() -> None:
         group = [i % 2, i % 2 + 2, i % 2 + 4, i % 2 + 6]  # every second: 8 samples, groups of 4
         want = (x[group].numpy().var(axis=0) + 1e-8) ** 0.5
         assert got[i].flatten()[0].item() == pytest.approx(want.mean(), rel=1e-5)
+    by_cell = minibatch_stddev(x, by_cell=True)[:, 3:]
+    torch.testing.assert_close(by_cell.mean(dim=(2, 3)), got.mean(dim=(1, 2))[:, None])
+    shared = x.clone()
+    shared[:, :, 0, 1] = 5.0  # a place where all are alike
+    assert minibatch_stddev(shared, by_cell=True)[:, 3, 0, 1].max() < 1e-3
     equal = minibatch_stddev(x[:1].expand(4, -1, -1, -1))
     assert equal[:, 3].max() < 1e-3  # a collapsed batch shows
 

@@ -36,13 +36,17 @@ class Pyramid(Protocol):
         """(B, M, S) -> list of (B, C, M', T'), finest first."""
 
 
-def minibatch_stddev(x: Tensor, group: int = 4) -> Tensor:
-    """Append one channel: the standard deviation within groups of the batch, averaged. (B, C, ..) -> (B, C+1, ..)."""
+def minibatch_stddev(x: Tensor, group: int = 4, *, by_cell: bool = False) -> Tensor:
+    """Append one channel: the standard deviation within groups of the batch, averaged. (B, C, ..) -> (B, C+1, ..).
+
+    `by_cell`: averaged over channels alone. Then a head sees *where* loops are alike, such as a rhythm that all of them share.
+    """
     b, _, m, t = x.shape
     g = group if b % group == 0 else b
     y = x.reshape(g, b // g, *x.shape[1:])
-    y = ((y - y.mean(dim=0)).square().mean(dim=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # var() is slow on this layout
-    return torch.cat([x, y.repeat(g).reshape(b, 1, 1, 1).expand(b, 1, m, t)], dim=1)
+    y = ((y - y.mean(dim=0)).square().mean(dim=0) + 1e-8).sqrt()  # var() is slow on this layout
+    y = y.mean(dim=1, keepdim=True) if by_cell else y.mean(dim=(1, 2, 3), keepdim=True)
+    return torch.cat([x, y.repeat(g, 1, 1, 1).expand(b, 1, m, t)], dim=1)
 
 
 ECHOES = (2, 4)
@@ -139,6 +143,7 @@ class Head(nn.Module):
         labels: int = 0,
         frames: int = 0,
         echo: bool = False,
+        stddev_by_cell: bool = False,
     ) -> None:
         super().__init__()
         widths = [channels]
@@ -152,7 +157,7 @@ class Head(nn.Module):
         self.last = SeparableBlock(widths[-1] if downs else entry, widths[-1], norm=norm, circular=circular, pool="none")
         self.logits = spectral_norm(nn.Conv2d(widths[-1] + 1 + (len(ECHOES) if echo else 0), 1, 3))
         self.label_embedding = spectral_norm(nn.Embedding(labels, widths[-1])) if labels else None
-        self.circular, self.frames, self.echo = circular, frames, echo
+        self.circular, self.frames, self.echo, self.stddev_by_cell = circular, frames, echo, stddev_by_cell
 
     def forward(self, x: Tensor, labels: Tensor | None = None, turns: Tensor | None = None) -> Tensor:
         beside: Tensor | None = None
@@ -161,7 +166,7 @@ class Head(nn.Module):
             beside = clock_row(turns, x)
         for block in [*self.blocks, self.last]:
             x, beside = block(x, beside), None
-        seen = minibatch_stddev(x)
+        seen = minibatch_stddev(x, by_cell=self.stddev_by_cell)
         if self.echo:
             seen = torch.cat([seen, echoes(x).to(seen)], dim=1)
         out = self.logits(pad_cylinder(seen, 1, 1, circular=self.circular))
@@ -194,6 +199,7 @@ class ProjectedDiscriminator(nn.Module):
         labels: number of classes of a conditional discriminator.
         frames: time sizes of each network's taps, for heads that get the `clock`; None: no clock, as published.
         echo: heads see how the loop repeats, see `echoes`.
+        stddev_by_cell: heads see where the loops of a batch are alike, see `minibatch_stddev`; they should be rolled together.
         summed: add the networks' logits head by head, as published, instead of a loss for each. Once a sum is past the
             hinge's margin, no network learns any more. The second network's grid has its axes swapped, as there.
     """
@@ -213,6 +219,7 @@ class ProjectedDiscriminator(nn.Module):
         frames: Sequence[Sequence[int]] | None = None,
         summed: bool = False,
         echo: bool = False,
+        stddev_by_cell: bool = False,
     ) -> None:
         super().__init__()
         self.summed = summed
@@ -234,6 +241,7 @@ class ProjectedDiscriminator(nn.Module):
                         labels=labels,
                         frames=frames[number][i] if frames else 0,
                         echo=echo,
+                        stddev_by_cell=stddev_by_cell,
                     )
                     for i, c in enumerate(projection.out_channels[:count])
                 )

@@ -49,6 +49,7 @@ class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
     circular: bool = True  # time wraps in networks and heads
     clock: bool = True  # tell the heads where in the bar they are; a circular discriminator cannot know otherwise
     echo: bool = False  # show the heads how alike the loop is after half a bar and after a beat: further than they see
+    stddev: Literal["whole", "cell"] = "whole"  # how a batch varies, for the heads: in all, or ("cell") at each place
     pool: Literal["first", "last"] = "first"  # where a head halves its map; "last" as published
     fusion: Literal["separate", "summed"] = "separate"  # a loss for each network; "summed" logits as published
     halves: Literal["none", "mel", "time"] = "none"  # "mel": two halves of the bar, maps joined on the mel axis, as published
@@ -74,6 +75,7 @@ class AugmentConfig(BaseModel, frozen=True, extra="forbid"):
     """Changes to what the discriminator sees, real and fake alike, that keep loops loops."""
 
     roll: bool = True  # turn the circle by a random number of frames, so the seam is judged like any other place
+    roll_together: bool = False  # all of a batch by the same number, so that its loops can be compared place by place
     gain_db: NonNegativeFloat = 6.0  # up to this much quieter
     noise: NonNegativeFloat = 0.5  # standard deviation of noise on z-scores at the start ...
     noise_kimg: NonNegativeFloat = 10.0  # ... fading to nothing over this many thousand images
