@@ -153,6 +153,25 @@ def test_a_generator_that_draws_far_outside_is_shown_and_heard_all_the_same(hits
     assert len(read_audio(tmp_path / "0-0.wav").samples) == hits.mel.bar_samples
 
 
+def test_ticks_measure_what_would_come_out_of_a_generator_that_draws_far_outside(
+    hits: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cheap_networks: None
+) -> None:
+    """A network given 10^60 answers with NaN, which would end the run; whoever uses the model hears the loudest there is."""
+    highest: list[float] = []
+
+    class Recording(cheap.CheapEmbedder):
+        def forward(self, log_mel: torch.Tensor) -> torch.Tensor:
+            highest.append(float(log_mel.max()))
+            return super().forward(log_mel)
+
+    monkeypatch.setattr("loopwright.training.evaluate.build_embedder", lambda name, mel: Recording())
+    plain = loop.generate_batch
+    monkeypatch.setattr(loop, "generate_batch", lambda *args, **more: plain(*args, **more) * 1e4)
+    folder = run(hits, tmp_path / "runs")
+    assert max(highest) == pytest.approx(3.0)
+    assert folder.read_metrics()[-1]["step"] > 0
+
+
 def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

@@ -351,7 +351,8 @@ def train_gan(
             labels = torch.from_numpy(rng.choice(classes, train.eval_n))
         fakes = generate_batch(gan.average.module, train.eval_n, seed=train.seed, labels=labels)
         fakes = fakes * gan.std.cpu()[:, None] + gan.mean.cpu()[:, None]
-        fakes = fakes.clamp_min(np.log10(data.mel.log_floor))  # as when a model is used: quieter than silence is silence
+        # as when a model is used: quieter than silence is silence, and what an unbounded generator draws ends somewhere
+        fakes = fakes.clamp(np.log10(data.mel.log_floor), HIGHEST_LOG_MEL)
         scores = judge.measure(fakes)
         distances = torch.cdist(fakes[:50].flatten(1), fakes[:50].flatten(1))
         scores["pairwise"] = float(distances.sum() / (distances.numel() - len(distances)) / fakes[0].numel() ** 0.5)
