@@ -107,7 +107,7 @@ def _input_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: list[int], 
 
 
 def _gradient_to_few(grad: Tensor, x: Tensor, weight: Tensor, stride: list[int], padding: list[int], groups: int) -> Tensor:
-    """The same for a first layer, whose few input channels leave the CPU's convolution mostly idle: 2 to 8 times as quick.
+    """The same for a first layer, whose few input channels leave the CPU's convolution mostly idle: 2 to 7 times as quick.
 
     One matrix product gives what each output cell owes each cell of its window, and `fold` adds the windows up.
     """
