@@ -102,33 +102,40 @@ def depthwise_conv(x: Tensor, weight: Tensor, *, stride: int = 1, padding: tuple
     return F.conv2d(x, weight, stride=stride, padding=padding, groups=len(weight))
 
 
+def _framed(x: Tensor, channels: int, frames: int) -> Tensor:
+    """Room for a map of `channels` with `frames` more on both sides of time, in the layout of `x`."""
+    layout = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    size = (x.shape[0], channels, x.shape[2], x.shape[3] + 2 * frames)
+    return torch.empty(size, dtype=x.dtype, device=x.device, memory_format=layout)
+
+
+def _unwrap(grad: Tensor) -> Tensor:
+    """What a map is owed for itself and for its first and last frame, which stand wrapped beside it: T + 2 frames to T."""
+    inner = grad[..., 1:-1].clone()
+    inner[..., -1:] += grad[..., :1]
+    inner[..., :1] += grad[..., -1:]
+    return inner
+
+
 class _EnterDepthwise(torch.autograd.Function):
     """See `enter_depthwise`. Differentiable twice, for gradient penalties."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, beside: Tensor | None, wrap: bool) -> Tensor:
-        b, c, m, t = x.shape
-        ctx.shape, ctx.wrap = x.shape, int(wrap)
-        channels = c + (0 if beside is None else beside.shape[1])
-        last = x.is_contiguous(memory_format=torch.channels_last)
-        layout = torch.channels_last if last else torch.contiguous_format
-        out = torch.empty((b, channels, m, t + 2 * ctx.wrap), dtype=x.dtype, device=x.device, memory_format=layout)
-        inner = out[..., ctx.wrap : ctx.wrap + t]
-        inner[:, :c] = x
+        ctx.channels, ctx.wrap = x.shape[1], wrap
+        out = _framed(x, x.shape[1] + (0 if beside is None else beside.shape[1]), int(wrap))
+        inner = out[..., 1:-1] if wrap else out
+        inner[:, : x.shape[1]] = x
         if beside is not None:
-            inner[:, c:] = beside
+            inner[:, x.shape[1] :] = beside
         if wrap:
             out[..., :1], out[..., -1:] = inner[..., -1:], inner[..., :1]
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        grad = grads[0][:, : ctx.shape[1]]
-        inner = grad[..., ctx.wrap : ctx.wrap + ctx.shape[3]].clone()
-        if ctx.wrap:
-            inner[..., -1:] += grad[..., :1]
-            inner[..., :1] += grad[..., -1:]
-        return inner, None, None
+        grad = grads[0][:, : ctx.channels]
+        return _unwrap(grad) if ctx.wrap else grad, None, None
 
 
 def enter_depthwise(x: Tensor, beside: Tensor | None = None, *, wrap: bool) -> Tensor:
@@ -153,10 +160,7 @@ class _ScaleAndPad(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, styles: Tensor, circular: bool) -> Tensor:
         ctx.save_for_backward(x, styles)
         ctx.circular = circular
-        b, c, m, t = x.shape
-        last = x.is_contiguous(memory_format=torch.channels_last)
-        layout = torch.channels_last if last else torch.contiguous_format
-        out = torch.empty((b, c, m, t + 2), dtype=x.dtype, device=x.device, memory_format=layout)
+        out = _framed(x, x.shape[1], 1)
         torch.mul(x, styles, out=out[..., 1:-1])
         if circular:
             out[..., :1], out[..., -1:] = out[..., -2:-1], out[..., 1:2]
@@ -168,12 +172,8 @@ class _ScaleAndPad(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, styles = ctx.saved_tensors
         (grad,) = grads
-        inner = grad[..., 1:-1]
+        inner = _unwrap(grad) if ctx.circular else grad[..., 1:-1]
         by_x = by_styles = None
-        if ctx.circular:
-            inner = inner.clone()
-            inner[..., -1:] += grad[..., :1]
-            inner[..., :1] += grad[..., -1:]
         if ctx.needs_input_grad[1]:
             by_styles = (inner * x).sum_to_size(styles.shape)
         if ctx.needs_input_grad[0]:
