@@ -126,7 +126,13 @@ def test_a_whole_study_is_interrupted_goes_on_and_tells(tmp_path: Path, monkeypa
     assert {s["label"] for s in result["speed"]} == {"R"}
     for name in ("study.md", "study.csv", "curves.png", "health.png"):
         assert (out / name).stat().st_size > 200
-    assert "random features" in (out / "study.md").read_text()
+    page = (out / "study.md").read_text()
+    assert "random features" in page
+    last = metrics[-1]["kad/random:yamnet"]
+    assert r["last/kad/random:yamnet"]["low"] <= last <= r["last/kad/random:yamnet"]["high"]
+    end = page.split("## At the end of the run")[1]
+    row = next(line for line in end.splitlines() if line.startswith("| R "))
+    assert f" {r['last/kad/random:yamnet']['value']:.2f}" in row
     with (out / "study.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert float(next(x["value"] for x in rows if x["row"] == "R" and x["key"] == "best/kad/random:yamnet")) == pytest.approx(
