@@ -13,6 +13,7 @@ from loopwright.cli import cli
 from loopwright.config import LOOP16
 from loopwright.errors import InputError
 from loopwright.pipeline.directions import (
+    FEATURES,
     band_of,
     directions_path,
     find_directions,
@@ -61,14 +62,19 @@ def test_mixing_fine_layers_keeps_the_coarse_picture(model: Model) -> None:
 
 def test_directions_are_principal_and_their_effect_is_what_is_measured(model: Model, tmp_path: Path) -> None:
     found = find_directions(model, count=3, samples=300, probes=16)
-    vectors = torch.tensor([d.vector for d in found])
-    gram = torch.nn.functional.normalize(vectors) @ torch.nn.functional.normalize(vectors).T
-    torch.testing.assert_close(gram, torch.eye(3), atol=1e-4, rtol=0)
-    assert found[0].share >= found[1].share >= found[2].share
-    w = model.styles_of(range(16))
+    shapes = [d for d in found if d.name.startswith("shape")]
+    assert [d.name for d in shapes] == ["shape1", "shape2", "shape3"] == [d.name for d in found[-3:]]
+    vectors = torch.nn.functional.normalize(torch.tensor([d.vector for d in shapes]))
+    torch.testing.assert_close(vectors @ vectors.T, torch.eye(3), atol=1e-4, rtol=0)
+    assert shapes[0].share >= shapes[1].share >= shapes[2].share
+    w = model.styles_of(range(75))
     move = torch.tensor(found[0].vector)
-    up, down, normal = (measure(model.log_mel(x, range(16)), model.mel)["density"] for x in (w + move, w - move, w))
+    measured = (measure(model.log_mel(x, range(len(x))), model.mel)["density"] for x in (w[:16] + move, w[:16] - move, w))
+    up, down, normal = measured
     assert found[0].effect["density"] == pytest.approx(float((up - down).mean() / 2 / normal.std()), abs=1e-3)
+    for direction in found[:-3]:  # a feature's own direction moves it upwards
+        assert direction.name in FEATURES
+        assert direction.effect[direction.name] > 0
     save_directions(tmp_path / "d.json", found)
     assert [d.name for d in load_directions(tmp_path / "d.json")] == [d.name for d in found]
     assert pick(found, "1") is found[1]

@@ -127,10 +127,13 @@ def edit(
 
 @click.command()
 @click.argument("model")
-@click.option("-n", "--count", type=click.IntRange(1, 32), default=8, show_default=True, help="Directions to find.")
+@click.option("-n", "--count", type=click.IntRange(1, 32), default=8, show_default=True, help="Principal directions to find.")
 @click.option("--save/--no-save", default=False, help="Keep them beside the model file, for `edit` and the studio.")
 def directions(model: str, count: int, save: bool) -> None:
-    """Find MODEL's principal directions and say what each does to density, brightness, swing and kick level."""
+    """Find MODEL's directions: one each for density, brightness, swing and kick level, then the principal ones.
+
+    Of each it says what it does to all of these.
+    """
     from loopwright.pipeline.directions import FEATURES, directions_path, find_directions, save_directions
     from loopwright.pipeline.model import load
 

@@ -1,7 +1,7 @@
-"""Named directions of W: principal components of a model's styles, and what each does to measured features of its loops.
+"""Named directions of W: one for each feature that can be measured, then the principal components of a model's styles.
 
-As GANSpace (arXiv:2004.02546): principal components of styles sampled from the mapping. A component is named after the feature
-that it moves most, relative to how much that feature varies from loop to loop. Features are measured on the log-mel.
+A feature's own direction is along the styles' covariance with it, as measured on the log-mels of many loops. The principal ones
+are as in GANSpace (arXiv:2004.02546). Of all it is measured what they do to every feature.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Direction:
     """One direction of W.
 
     Attributes:
-        name: the feature it moves most, with a number if several move the same; `drift` if none clearly.
+        name: the feature that it is for, or `shape1`, `shape2`, ...: the principal components, largest first.
         vector: (W,), scaled so that 1 is one standard deviation of the styles along it.
         share: of the styles' variance.
         effect: change of each feature for +1, in standard deviations of that feature over random loops.
@@ -74,33 +74,51 @@ def measure(log_mel: Tensor, mel: MelConfig) -> dict[str, Tensor]:
     }
 
 
+COMPONENTS = 32  # a feature's direction is sought among so many principal components: the rest is mostly noise
+
+
 @torch.no_grad()
 def find_directions(model: Model, *, count: int = 8, samples: int = 2000, probes: int = 48, seed: int = 0) -> list[Direction]:
-    """Principal directions of W with their measured effects. Deterministic in `seed`."""
+    """Directions of W with their measured effects. Deterministic in `seed`.
+
+    Args:
+        model: whose.
+        count: principal directions. Before them stands one for each of FEATURES that the styles have a hold on.
+        samples: styles that the principal directions are found in; the features are measured on a quarter of them.
+        probes: loops that are moved along each direction to measure what it does.
+        seed: the first of the seeds used.
+    """
     w = torch.cat([model.styles_of(range(seed + i, seed + i + 100)) for i in range(0, samples, 100)]).double()
     centred = w - w.mean(dim=0)
     _, singular, basis = torch.linalg.svd(centred, full_matrices=False)
-    share = singular.square() / singular.square().sum()
     deviation = singular / (len(w) - 1) ** 0.5
-    seeds = list(range(seed, seed + probes))
-    start = w[:probes].float()
+    total = deviation.square().sum()
 
     def features(styles: Tensor) -> dict[str, Tensor]:
-        parts = [model.log_mel(styles[i : i + 16], seeds[i : i + 16]) for i in range(0, probes, 16)]
+        at = range(0, len(styles), 16)
+        seeds = [list(range(seed + i, seed + min(i + 16, len(styles)))) for i in at]
+        parts = [model.log_mel(styles[i : i + 16], some) for i, some in zip(at, seeds, strict=True)]
         return measure(torch.cat(parts), model.mel)
 
-    normal = features(start)
-    found: list[Direction] = []
+    heard = max(samples // 4, probes)
+    normal = features(w[:heard].float())
+    scores = (centred[:heard] @ basis[:COMPONENTS].T) / deviation[:COMPONENTS].clamp_min(1e-12)
+    vectors: dict[str, Tensor] = {}
+    for name in FEATURES:
+        value = normal[name].double()
+        value = (value - value.mean()) / value.std().clamp_min(1e-12)
+        hold = (scores * value[:, None]).mean(dim=0)  # correlations
+        hold[hold.abs() < 2 / heard**0.5] = 0.0  # what chance gives as well
+        if hold.any():
+            vectors[name] = (hold / hold.norm() * deviation[:COMPONENTS]) @ basis[:COMPONENTS]
     for i in range(min(count, len(basis))):
-        vector = (basis[i] * deviation[i]).float()
-        up, down = features(start + vector), features(start - vector)
+        vectors[f"shape{i + 1}"] = basis[i] * deviation[i]
+    start = w[:probes].float()
+    found = []
+    for name, vector in vectors.items():
+        up, down = features(start + vector.float()), features(start - vector.float())
         effect = {k: float((up[k] - down[k]).mean() / (2 * normal[k].std().clamp_min(1e-9))) for k in FEATURES}
-        strongest = max(effect, key=lambda k: abs(effect[k]))
-        if effect[strongest] < 0:  # more of it, not less
-            vector, effect = -vector, {k: -v for k, v in effect.items()}
-        name = strongest if effect[strongest] >= 0.15 else "drift"
-        same = sum(d.name.rstrip("0123456789") == name for d in found)
-        found.append(Direction(f"{name}{same + 1}" if same else name, tuple(vector.tolist()), float(share[i]), effect))
+        found.append(Direction(name, tuple(vector.float().tolist()), float(vector.square().sum() / total), effect))
     return found
 
 

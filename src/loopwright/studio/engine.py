@@ -235,7 +235,7 @@ class Engine:
             case wishes.Directions():
                 model, _ = self.model(wish.model)
                 self.jobs.note(job, {"type": "note", "text": "measuring what the model's directions do"})
-                known = find_directions(model, count=6, samples=1000, probes=32)
+                known = find_directions(model, count=4, samples=1000, probes=32)
                 self._found[model.path] = known
                 with contextlib.suppress(InputError):  # a bundled model's folder may be read-only: then until the studio ends
                     save_directions(directions_path(model.path), known)
