@@ -1,0 +1,97 @@
+"""Runs side by side on more bars than a tick can afford: every bar of the test split, which no run was chosen by.
+
+    python scripts/compare_runs.py DATA RUN... -o OUT --judges yamnet,musicnn,scnn_loop [--which last]
+
+Log-mels through the bridge, no vocoder; as many generated and as many training bars ("real") as the split has. Brackets: 95 %
+intervals by half-sampling. Each run's numbers are kept in OUT, so an interrupted comparison goes on. Writes compare.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from loopwright import metrics
+from loopwright.data import PreparedData
+from loopwright.features import build_embedder
+from loopwright.files import write_json, write_text
+from loopwright.pipeline.report import markdown_table
+from loopwright.training.evaluate import generate_batch
+from loopwright.training.loop import load_model
+from loopwright.training.runs import RunFolder
+from loopwright.vocoder.base import HIGHEST_LOG_MEL
+
+REPEATS = 60
+
+
+def embed(log_mels: torch.Tensor, judges: dict[str, torch.nn.Module]) -> dict[str, np.ndarray]:
+    """Embeddings (N, D) of log-mels (N, M, T) by each judge."""
+    parts = torch.split(log_mels, 16)
+    with torch.no_grad():
+        return {name: torch.cat([judge(part) for part in parts]).double().numpy() for name, judge in judges.items()}
+
+
+def score(real: dict[str, np.ndarray], fake: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    """[value, low, high] of KAD, coverage and density by each judge, and FAD without an interval."""
+
+    def both(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
+        near = metrics.prdc(a, b)
+        return {"KAD": float(metrics.kad(a, b)), "coverage": float(near.coverage), "density": float(near.density)}
+
+    out: dict[str, list[float]] = {}
+    for name, reference in real.items():
+        found = metrics.bootstrap(both, reference, fake[name], repeats=REPEATS)
+        out |= {f"{key} {name}": [x.value, x.low, x.high] for key, x in found.items()}
+        out[f"FAD {name}"] = [float(metrics.fad(reference, fake[name]))] * 3
+    return out
+
+
+def cell(values: list[float]) -> str:
+    """A number with its interval, if it has one."""
+    value, low, high = values
+    return f"{value:.2f}" if low == high else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--judges", default="yamnet,musicnn,scnn_loop")
+    parser.add_argument("--which", choices=["last", "best"], default="last")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    data = PreparedData.open(args.data)
+    judges = {name: build_embedder(name, data.mel) for name in args.judges.split(",")}
+    held_out = np.asarray(data.indices("test"))
+    n = len(held_out)
+    real = embed(torch.from_numpy(data.log_mel(held_out)), judges)
+    rows: dict[str, dict[str, list[float]]] = {}
+    for run in [None, *args.runs]:
+        name = "real" if run is None else run.parent.name if run.name[0].isdigit() else run.name
+        kept = args.out / f"{name}.json"
+        if kept.exists():
+            rows[name] = json.loads(kept.read_text(encoding="utf-8"))
+            continue
+        if run is None:
+            picks = np.sort(np.random.default_rng(0).choice(data.indices("train"), n, replace=False))
+            log_mels = torch.from_numpy(data.log_mel(picks))
+        else:
+            generator, header = load_model(RunFolder(run).checkpoint(args.which))
+            mean, std = (torch.tensor(header["statistics"][key], dtype=torch.float32)[:, None] for key in ("mean", "std"))
+            log_mels = (generate_batch(generator, n, seed=1) * std + mean).clamp(np.log10(data.mel.log_floor), HIGHEST_LOG_MEL)
+        rows[name] = score(real, embed(log_mels, judges))
+        write_json(kept, rows[name])
+        print(name, {key: cell(value) for key, value in rows[name].items()}, flush=True)
+    keys = [f"{key} {name}" for name in judges for key in ("FAD", "KAD", "coverage", "density")]
+    table = [[name, *(cell(row[key]) for key in keys)] for name, row in rows.items()]
+    text = f"N = {n} bars of the test split, {n} generated and {n} training bars; `{args.which}` checkpoints.\n\n"
+    write_text(args.out / "compare.md", text + markdown_table(["run", *keys], table))
+
+
+if __name__ == "__main__":
+    main()
