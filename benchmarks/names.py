@@ -1,6 +1,6 @@
 """What a file's name does: right names, wrong names, and right names on files that are no whole loops.
 
-    python benchmarks/names.py --shared ../shared --groove 100
+    python benchmarks/names.py --shared MATERIAL --groove 100
 
 Real loops and loops cut from held-out human drumming (as in tempo.py). Wrong: random tempi that are no octave of the true one,
 written as `x 93bpm.wav` and as `x_93.wav`. Tail: a dying sound of 0.2 to 1.7 s is left after the loop. Piece: the file ends
@@ -61,7 +61,7 @@ def verdict(length_s: float, tempogram: Tempogram, name: str, truth: float, stat
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
+    parser.add_argument("--shared", type=Path, required=True, help="folder with data/real_loops and data/groove")
     parser.add_argument("--groove", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

@@ -1,6 +1,6 @@
 """Tempo and bars with names, tags and tables hidden, librosa's tempo on the same samples beside it.
 
-    python benchmarks/tempo.py --shared ../shared --groove 120
+    python benchmarks/tempo.py --shared MATERIAL --groove 120
 
 Two sets: the real loops (their CSV has the truth), and loops cut from human drum performances (Groove MIDI, rendered here
 at their own tempo with one-shots). The second has nothing to do with how the weights in data/tempo.py were chosen.
@@ -106,7 +106,7 @@ def judge(bpm: float, truth: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
+    parser.add_argument("--shared", type=Path, required=True, help="folder with data/real_loops and data/groove")
     parser.add_argument("--groove", type=int, default=120)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-librosa", action="store_true")

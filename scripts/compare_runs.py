@@ -72,8 +72,8 @@ def main() -> None:
     real = embed(torch.from_numpy(data.log_mel(held_out)), judges)
     rows: dict[str, dict[str, list[float]]] = {}
     for run in [None, *args.runs]:
-        name = "real" if run is None else run.parent.name if run.name[0].isdigit() else run.name
-        kept = args.out / f"{name}.json"
+        name = "real" if run is None else f"{run.resolve().parent.name}/{run.name}"
+        kept = args.out / f"{name.replace('/', '-')}-{args.which}.json"
         if kept.exists():
             rows[name] = json.loads(kept.read_text(encoding="utf-8"))
             continue
