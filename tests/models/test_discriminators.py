@@ -16,7 +16,6 @@ from loopwright.models.discriminator import (
     ProjectedDiscriminator,
     add_swapped,
     clock,
-    echoes,
     minibatch_stddev,
 )
 from loopwright.models.projection import ChannelMix, Projection
@@ -124,29 +123,6 @@ def test_clock_has_the_periods_it_names() -> None:
     torch.testing.assert_close(short, x.bfloat16(), rtol=0, atol=0)  # only the result is rounded, not the phase
 
 
-def test_echoes_are_one_where_the_loop_repeats() -> None:
-    beat = torch.randn(2, 5, 3, 2)
-    whole = echoes(beat.repeat(1, 1, 1, 4))
-    torch.testing.assert_close(whole, torch.ones(2, 2, 3, 8), rtol=0, atol=1e-5)
-    half = torch.randn(2, 5, 3, 4)
-    after_half, after_beat = echoes(half.repeat(1, 1, 1, 2)).unbind(dim=1)
-    torch.testing.assert_close(after_half, torch.ones(2, 3, 8), rtol=0, atol=1e-5)
-    want = F.cosine_similarity(half, half.roll(-2, dims=3), dim=1)
-    torch.testing.assert_close(after_beat, want.repeat(1, 1, 2), rtol=1e-4, atol=1e-4)
-    assert echoes(torch.randn(1, 5, 3, 6))[:, 1].abs().max() == 0  # six cells have no quarter
-
-
-def test_heads_with_echoes_still_roll_with_the_loop() -> None:
-    d = discriminator(echo=True).eval()
-    x = torch.randn(4, 16, 64)
-    with torch.no_grad():
-        for a, b in zip(d(x), d(x.roll(16, dims=-1)), strict=True):
-            torch.testing.assert_close(b, a.roll(16 * a.shape[-1] // 64, dims=-1), rtol=1e-4, atol=1e-5)
-    d(x)[0].sum().backward()
-    weight = d.heads[0][0].logits.parametrizations.weight.original
-    assert weight.grad[:, -2:].abs().max() > 0
-
-
 def test_minibatch_stddev_against_numpy_groups() -> None:
     x = torch.randn(8, 3, 2, 4)
     got = minibatch_stddev(x)[:, 3]
@@ -154,11 +130,6 @@ def test_minibatch_stddev_against_numpy_groups() -> None:
         group = [i % 2, i % 2 + 2, i % 2 + 4, i % 2 + 6]  # every second: 8 samples, groups of 4
         want = (x[group].numpy().var(axis=0) + 1e-8) ** 0.5
         assert got[i].flatten()[0].item() == pytest.approx(want.mean(), rel=1e-5)
-    by_cell = minibatch_stddev(x, by_cell=True)[:, 3:]
-    torch.testing.assert_close(by_cell.mean(dim=(2, 3)), got.mean(dim=(1, 2))[:, None])
-    shared = x.clone()
-    shared[:, :, 0, 1] = 5.0  # a place where all are alike
-    assert minibatch_stddev(shared, by_cell=True)[:, 3, 0, 1].max() < 1e-3
     equal = minibatch_stddev(x[:1].expand(4, -1, -1, -1))
     assert equal[:, 3].max() < 1e-3  # a collapsed batch shows
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from loopwright.models.generator import Generator
 
@@ -39,20 +38,17 @@ def reference() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("styled_start", [False, True])
 @pytest.mark.parametrize("dims", [1, 2])
 @settings(max_examples=6, deadline=None)
 @given(shift=st.integers(1, 15), seed=st.integers(0, 99))
-def test_rolling_start_and_noise_rolls_the_loop(dims: int, shift: int, seed: int, styled_start: bool) -> None:
-    generator = small(dims, styled_start=styled_start)
+def test_rolling_start_and_noise_rolls_the_loop(dims: int, shift: int, seed: int) -> None:
+    generator = small(dims)
     z = torch.randn(2, 6, generator=torch.Generator().manual_seed(seed))
     noise = generator.make_noise(2, torch.Generator().manual_seed(seed))
     columns = generator.constant.shape[-1]
     with torch.no_grad():
         straight = generator(z, noise)
         generator.constant.copy_(generator.constant.roll(shift, dims=-1))
-        for part in generator.starts or ():
-            part.copy_(part.roll(shift, dims=2))
         rolled = generator(z, [n.roll(shift * n.shape[-1] // columns, dims=-1) for n in noise])
     torch.testing.assert_close(rolled, straight.roll(shift * 64 // columns, dims=-1), rtol=1e-4, atol=1e-5)
 
@@ -67,10 +63,9 @@ def test_without_the_circle_a_roll_is_no_roll() -> None:
         assert (generator(z) - straight.roll(16, dims=-1)).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("styled_start", [False, True])
 @pytest.mark.parametrize("dims", [1, 2])
-def test_two_equal_bars_are_one_bar_twice(dims: int, styled_start: bool) -> None:
-    generator = small(dims, styled_start=styled_start)
+def test_two_equal_bars_are_one_bar_twice(dims: int) -> None:
+    generator = small(dims)
     w = torch.randn(1, 10)
     ws = w[:, None].expand(-1, generator.n_styles, -1)
     noise = generator.make_noise(1, torch.Generator().manual_seed(0))
@@ -80,45 +75,6 @@ def test_two_equal_bars_are_one_bar_twice(dims: int, styled_start: bool) -> None
         steps = generator.synthesis(ws[..., None].expand(-1, -1, -1, 32), [n.repeat(1, 1, 1, 2) for n in noise], bars=2)
     torch.testing.assert_close(two, one.repeat(1, 1, 2), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(steps, two, rtol=1e-4, atol=1e-5)
-
-
-def test_a_styled_start_lets_the_style_reach_one_column() -> None:
-    """Where the start of the other columns is nought, only what is near that column depends on it."""
-    generator = small(1, styled_start=True)
-    assert generator.starts is not None
-    bar, half, beat = generator.starts
-    assert [part.shape[2] for part in generator.starts] == [16, 8, 4]
-    ws = torch.randn(1, generator.n_styles, 10)
-
-    def changed() -> Tensor:
-        """By how much each of the 16 steps differs from the loop without a styled start."""
-        return (generator.synthesis(ws, None) - plain).abs().amax(dim=(0, 1)).reshape(16, 4).amax(dim=1)
-
-    with torch.no_grad():
-        for part in generator.starts:
-            part.zero_()
-        plain = generator.synthesis(ws, None)
-        assert torch.equal(plain, without(generator).synthesis(ws, None))
-        bar[:, :, 3].normal_()
-        step = changed()
-        bar.zero_()
-        half[:, :, 3].normal_()
-        twice = changed()
-        half.zero_()
-        beat[:, :, 3].normal_()
-        four = changed()
-    assert step[3] > 1e-2
-    assert step[8:14].max() < 1e-6
-    assert twice[[3, 11]].min() > 1e-2
-    assert twice[[7, 15]].max() < 0.02 * twice[[3, 11]].min()
-    assert four[3::4].min() > 1e-2
-
-
-def without(generator: Generator) -> Generator:
-    """The same weights, no styled start."""
-    other = small(generator.dims)
-    other.load_state_dict({key: value for key, value in generator.state_dict().items() if not key.startswith("starts.")})
-    return other
 
 
 def test_output_keeps_its_bound_and_its_slope() -> None:

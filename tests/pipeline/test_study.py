@@ -94,6 +94,13 @@ title = "random features"
 recipe = "ablations/d-random"
 
 [[row]]
+label = "early"
+title = "the same, stopped half-way"
+recipe = "ablations/d-random"
+against = "R"
+until_kimg = 0.008
+
+[[row]]
 label = "C"
 recipe = "ablations/d-conditional"
 
@@ -113,17 +120,17 @@ def test_a_whole_study_is_interrupted_goes_on_and_tells(tmp_path: Path, monkeypa
     first = run_study(study, data.path, out, max_seconds=0.0)
     assert all(not row["seeds"] for row in first["rows"])
     result = run_study(study, data.path, out, report=lambda run, row: began.append(run))
-    assert len(set(began)) == 4
+    assert len(set(began)) == 6
     began.clear()
     assert run_study(study, data.path, out, report=lambda run, row: began.append(run)) == result
     assert not began  # all there: nothing is trained again
-    b, r, c = result["rows"]
+    b, r, early, c = result["rows"]
     assert b["seeds"] == r["seeds"] == [0, 1]
     assert "have no kit" in c["failures"]["0"]  # a row that cannot run is told, and the others go on
-    metrics = [json.loads(x) for x in next((out / "runs" / "01-R-seed1").glob("*/metrics.jsonl")).read_text().splitlines()]
+    metrics = [json.loads(x) for x in next((out / "runs" / "R-seed1").glob("*/metrics.jsonl")).read_text().splitlines()]
     best = min(m["kad/random:yamnet"] for m in metrics)
     assert r["best/kad/random:yamnet"]["low"] <= best <= r["best/kad/random:yamnet"]["high"]
-    assert {s["label"] for s in result["speed"]} == {"R"}
+    assert {s["label"] for s in result["speed"]} == {"R", "early"}
     for name in ("study.md", "study.csv", "curves.png", "health.png"):
         assert (out / name).stat().st_size > 200
     page = (out / "study.md").read_text()
@@ -139,6 +146,14 @@ def test_a_whole_study_is_interrupted_goes_on_and_tells(tmp_path: Path, monkeypa
         r["best/kad/random:yamnet"]["value"]
     )
     assert 1 <= r["best/is/random:yamnet"]["value"] <= 3
+    assert r["kimg"] == [0.016, 0.016]
+    assert early["kimg"] == [0.008, 0.008]
+    (question,) = result["questions"]
+    assert (question["label"], question["against"], question["seeds"]) == ("early", "R", [0, 1])
+    assert question["row"] == question["base"]  # the same recipe and seed, so that the way to the stop is the same
+    table, asked = page.split("## One thing changed")
+    assert "half-way" in asked
+    assert "half-way" not in table  # rows that end early do not stand beside whole ones
     other = load_study(str(tmp_path / "small.toml"), {"baseline": "R"})
     with pytest.raises(ConfigError, match="holds this study with another baseline"):
         run_study(other, data.path, out)
@@ -156,19 +171,19 @@ def test_a_record_stands_for_runs_made_elsewhere(tmp_path: Path, monkeypatch: py
     record = tmp_path / "record"
     rows = {"R", "C"}
     run_study(study, data.path, tmp_path / "first", only=rows, record=record, bf16=True)
-    assert sorted(p.name for p in (record / "runs").iterdir()) == ["01-R-seed0.json", "02-C-seed0.json"]
+    assert sorted(p.name for p in (record / "runs").iterdir()) == ["C-seed0.json", "R-seed0.json"]
     began: list[str] = []
     again = run_study(
         study, data.path, tmp_path / "second", only=rows, record=record, report=lambda run, row: began.append(run)
     )
     assert not began
-    assert [row["seeds"] for row in again["rows"]] == [[], [0], []]
-    assert "have no kit" in again["rows"][2]["failures"]["0"]
+    assert [row["seeds"] for row in again["rows"]] == [[], [0], [], []]
+    assert "have no kit" in again["rows"][3]["failures"]["0"]
     assert json.loads((record / "study.json").read_text()) == again
     assert (record / "study.md").exists()
     assert not (tmp_path / "second" / "study.md").exists()
 
-    path = record / "runs" / "01-R-seed0.json"
+    path = record / "runs" / "R-seed0.json"
     kept = json.loads(path.read_text())
     kept["recipe"]["train"]["lr_g"] = 0.5
     path.write_text(json.dumps(kept))
@@ -182,11 +197,13 @@ def test_a_record_stands_for_runs_made_elsewhere(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"baseline": "Z"}, "baseline 'Z' is no row. Rows: B, R, C"),
+        ({"baseline": "Z"}, "baseline 'Z' is no row. Rows: B, R, early, C"),
         ({"epochs": 3}, "epochs: Extra inputs are not permitted"),
         ({"row": []}, "row: Tuple should have at least 1 item"),
         ({"row": [{"label": "B", "recipe": "house"}, {"label": "B", "recipe": "tiny"}]}, "label 'B' is used twice"),
         ({"row": [{"label": "B", "recipe": "hause"}]}, "no recipe 'hause'"),
+        ({"row": [{"label": "B", "recipe": "tiny", "against": "A"}]}, "row B: against 'A' is no row. Rows: B"),
+        ({"row": [{"label": "B*", "recipe": "tiny"}, {"label": "Bp", "recipe": "tiny"}]}, "give the same folder name"),
         ({"set": {"train": {"batsch": 3}}}, "train.batsch: Extra inputs are not permitted"),
     ],
 )

@@ -28,13 +28,6 @@ def test_all_off_is_the_identity() -> None:
     assert torch.equal(turns, torch.zeros(4))
 
 
-def test_a_batch_rolled_together_keeps_its_places() -> None:
-    y, turns = Augment(STD, FLOOR, **(OFF | {"roll": True}), roll_together=True)(mel(), kimg=0, generator=rng())  # type: ignore[arg-type]
-    assert len(set(turns.tolist())) == 1
-    assert turns[0] > 0
-    assert torch.equal(y, mel().roll(round(float(turns[0]) * 32), dims=-1))
-
-
 def test_roll_tells_by_how_much() -> None:
     y, turns = Augment(STD, FLOOR, **(OFF | {"roll": True}))(mel(), kimg=0, generator=rng())  # type: ignore[arg-type]
     for before, after, turn in zip(mel(), y, turns, strict=True):

@@ -19,7 +19,7 @@ import torch
 
 from loopwright.audio.io import read_audio
 from loopwright.data import PreparedData
-from loopwright.errors import BusyError, InputError, TrainingDivergedError
+from loopwright.errors import BusyError, InputError, TrainingDivergedError, WeightsError
 from loopwright.files import load_tensors, locked
 from loopwright.pipeline.train_gan import train
 from loopwright.training import loop
@@ -281,3 +281,18 @@ def test_conditional_run_learns_styles_and_its_model_knows_them(
     row = folder.read_metrics()[-1]
     assert {f"style/{name}" for name in header["styles"]} <= row.keys()
     assert all(0 <= row[f"style/{name}"] <= 1 for name in header["styles"])
+
+
+def test_without_weights_from_outside_house_own_trains_and_house_says_so(
+    hits: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's machine: nothing but what is in the box."""
+    monkeypatch.delenv("LOOPWRIGHT_WEIGHTS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    sizes = {"generator": cheap.SIZES["generator"], "train": {"batch": 2, "kimg": 0.004, "eval_n": 8}}
+    path = train(hits.path, tmp_path / "runs", "house-own", overrides=sizes, device="cpu", threads=1)
+    last = RunFolder(path).read_metrics()[-1]
+    assert last["kimg"] == 0.004
+    assert last["kad/scnn_loop_synth"] > 0
+    with pytest.raises(WeightsError, match=r"no weights for .* The recipe house-own needs no weights"):
+        train(hits.path, tmp_path / "runs", "house", overrides=sizes, device="cpu", threads=1)

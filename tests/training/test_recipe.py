@@ -134,8 +134,11 @@ def test_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
     values = json.loads(folder.config.read_text())
     for part, key in (("discriminator", "fusion"), ("train", "condition"), ("augment", "tilt_db")):
         del values["recipe"][part][key]
+    values["recipe"]["discriminator"]["echo"] = False  # and keys that are gone were not in use
     folder.config.write_text(json.dumps(values))
     assert open_run(tmp_path, recipe, facts) == (folder, True)
+    with pytest.raises(ConfigError, match=r"discriminator.echo: Extra inputs"):
+        parse_recipe({"name": "x", "discriminator": {"echo": True}}, "here")
     with pytest.raises(ConfigError, match=r"recipe.discriminator.fusion: separate -> summed"):
         open_run(tmp_path, load_recipe("tiny", {"discriminator": {"fusion": "summed"}}), facts)
 

@@ -29,7 +29,6 @@ def sizes_of(header: Mapping[str, Any]) -> dict[str, Any]:
         "gain": 1.0 if recipe.get("unbounded") else recipe["gain"],
         "circular": recipe["circular"],
         "classes": len(header.get("styles", ())),
-        **({"start": "style"} if recipe.get("start") == "style" else {}),
     }
 
 

@@ -36,33 +36,14 @@ class Pyramid(Protocol):
         """(B, M, S) -> list of (B, C, M', T'), finest first."""
 
 
-def minibatch_stddev(x: Tensor, group: int = 4, *, by_cell: bool = False) -> Tensor:
-    """Append one channel: the standard deviation within groups of the batch, averaged. (B, C, ..) -> (B, C+1, ..).
-
-    `by_cell`: averaged over channels alone. Then a head sees *where* loops are alike, such as a rhythm that all of them share.
-    """
+def minibatch_stddev(x: Tensor, group: int = 4) -> Tensor:
+    """Append one channel: the standard deviation within groups of the batch, averaged. (B, C, ..) -> (B, C+1, ..)."""
     b, _, m, t = x.shape
     g = group if b % group == 0 else b
     y = x.reshape(g, b // g, *x.shape[1:])
     y = ((y - y.mean(dim=0)).square().mean(dim=0) + 1e-8).sqrt()  # var() is slow on this layout
-    y = y.mean(dim=1, keepdim=True) if by_cell else y.mean(dim=(1, 2, 3), keepdim=True)
+    y = y.mean(dim=(1, 2, 3), keepdim=True)
     return torch.cat([x, y.repeat(g, 1, 1, 1).expand(b, 1, m, t)], dim=1)
-
-
-ECHOES = (2, 4)
-
-
-def echoes(x: Tensor) -> Tensor:
-    """How like each cell is to that half a bar later, and a beat later: cosines over channels. (B, C, M, T) -> (B, 2, M, T).
-
-    As `minibatch_stddev` shows a head how a batch varies, this shows it how a loop repeats, over spans that its convolutions do
-    not reach. Nought where the bar has no such part.
-    """
-    x = x.float()
-    x = x * torch.rsqrt(x.square().sum(dim=1, keepdim=True) + 1e-6)
-    t = x.shape[3]
-    like = [(x * x.roll(-t // n, dims=3)).sum(dim=1) if t % n == 0 else torch.zeros_like(x[:, 0]) for n in ECHOES]
-    return torch.stack(like, dim=1)
 
 
 CLOCK = (1, 2, 4, 8, 16)
@@ -126,7 +107,7 @@ class SeparableBlock(nn.Module):
 class Head(nn.Module):
     """One scale's verdict: separable blocks down to a coarse grid, minibatch stddev, a final convolution.
 
-    `frames` is the time size of its input if it gets the `clock`, else 0. `echo`: it sees how its last map repeats (`echoes`).
+    `frames` is the time size of its input if it gets the `clock`, else 0.
 
     Shape: (B, C, M, T) -> logits (B, 1, M / 2**downs, T / 2**downs).
     """
@@ -142,8 +123,6 @@ class Head(nn.Module):
         widest: int = 256,
         labels: int = 0,
         frames: int = 0,
-        echo: bool = False,
-        stddev_by_cell: bool = False,
     ) -> None:
         super().__init__()
         widths = [channels]
@@ -155,9 +134,9 @@ class Head(nn.Module):
             for a, b in zip([entry, *widths[1:]], widths[1:], strict=False)
         )
         self.last = SeparableBlock(widths[-1] if downs else entry, widths[-1], norm=norm, circular=circular, pool="none")
-        self.logits = spectral_norm(nn.Conv2d(widths[-1] + 1 + (len(ECHOES) if echo else 0), 1, 3))
+        self.logits = spectral_norm(nn.Conv2d(widths[-1] + 1, 1, 3))
         self.label_embedding = spectral_norm(nn.Embedding(labels, widths[-1])) if labels else None
-        self.circular, self.frames, self.echo, self.stddev_by_cell = circular, frames, echo, stddev_by_cell
+        self.circular, self.frames = circular, frames
 
     def forward(self, x: Tensor, labels: Tensor | None = None, turns: Tensor | None = None) -> Tensor:
         beside: Tensor | None = None
@@ -166,10 +145,7 @@ class Head(nn.Module):
             beside = clock_row(turns, x)
         for block in [*self.blocks, self.last]:
             x, beside = block(x, beside), None
-        seen = minibatch_stddev(x, by_cell=self.stddev_by_cell)
-        if self.echo:
-            seen = torch.cat([seen, echoes(x).to(seen)], dim=1)
-        out = self.logits(pad_cylinder(seen, 1, 1, circular=self.circular))
+        out = self.logits(pad_cylinder(minibatch_stddev(x), 1, 1, circular=self.circular))
         if self.label_embedding is not None:  # projection discriminator (arXiv:1802.05637)
             assert labels is not None, "a conditional discriminator needs labels"
             out = out + (x.mean(dim=(2, 3)) * self.label_embedding(labels)).sum(dim=1)[:, None, None, None]
@@ -198,8 +174,6 @@ class ProjectedDiscriminator(nn.Module):
         pool: "first" or "last", see `SeparableBlock`.
         labels: number of classes of a conditional discriminator.
         frames: time sizes of each network's taps, for heads that get the `clock`; None: no clock, as published.
-        echo: heads see how the loop repeats, see `echoes`.
-        stddev_by_cell: heads see where the loops of a batch are alike, see `minibatch_stddev`; they should be rolled together.
         summed: add the networks' logits head by head, as published, instead of a loss for each. Once a sum is past the
             hinge's margin, no network learns any more. The second network's grid has its axes swapped, as there.
     """
@@ -218,8 +192,6 @@ class ProjectedDiscriminator(nn.Module):
         labels: int = 0,
         frames: Sequence[Sequence[int]] | None = None,
         summed: bool = False,
-        echo: bool = False,
-        stddev_by_cell: bool = False,
     ) -> None:
         super().__init__()
         self.summed = summed
@@ -240,8 +212,6 @@ class ProjectedDiscriminator(nn.Module):
                         pool=pool,
                         labels=labels,
                         frames=frames[number][i] if frames else 0,
-                        echo=echo,
-                        stddev_by_cell=stddev_by_cell,
                     )
                     for i, c in enumerate(projection.out_channels[:count])
                 )

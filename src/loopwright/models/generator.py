@@ -63,9 +63,6 @@ class Generator(nn.Module):
         gain: slope of the output at zero, below 1 so that a fresh generator starts inside the range.
         circular: wrap time; False pads with zeros, as published.
         classes: number of labels of a conditional generator, 0 for none.
-        styled_start: the first map is the constant plus linear functions of the style: one learned for each column of the bar,
-            one for each of half a bar and one for each of a beat, which repeat. What a loop plays at which step then need not
-            come out of modulation, which is the same at all steps, and repetition is easy.
 
     Shape: z (B, Z) -> (B, M, T).
     """
@@ -86,7 +83,6 @@ class Generator(nn.Module):
         gain: float = 0.3,
         circular: bool = True,
         classes: int = 0,
-        styled_start: bool = False,
     ) -> None:
         super().__init__()
         growth = 2 ** (len(channels) - 1)
@@ -101,11 +97,6 @@ class Generator(nn.Module):
         self.mapping_net = Mapping(z_dim * (2 if classes else 1), w_dim, mapping_layers)
         self.embedding = nn.Embedding(classes, z_dim) if classes else None
         self.constant = nn.Parameter(torch.randn(1, channels[0], n_mels // growth if dims == 2 else 1, frames // growth))
-        self.starts: nn.ParameterList | None = None
-        if styled_start:
-            c, m, t = self.constant.shape[1:]
-            periods = [t // n for n in (1, 2, 4) if t % n == 0]
-            self.starts = nn.ParameterList(nn.Parameter(torch.randn(c, m, period, w_dim)) for period in periods)
         self.first = StyledConv(channels[0], channels[0], w_dim, kernel, up=False, circular=circular)
         self.to_mel = nn.ModuleList([ToMel(channels[0], out, w_dim)])
         self.ups, self.convs = nn.ModuleList(), nn.ModuleList()
@@ -145,24 +136,6 @@ class Generator(nn.Module):
         """Draw noise maps (B, 1, m, t) on the CPU from a seeded generator, so that they are the same on every device."""
         return [torch.randn(batch, 1, m, t, generator=generator).to(self.constant) for m, t in self.noise_shapes(bars)]
 
-    def start(self) -> Tensor:
-        """What each column of the first map takes from the style: (C, m, t, W)."""
-        assert self.starts is not None
-        t = self.constant.shape[3]
-        total = sum(part.repeat(1, 1, t // part.shape[2], 1) for part in self.starts)
-        return total * (self.w_dim * len(self.starts)) ** -0.5
-
-    def _first_map(self, w: Tensor, bars: int) -> Tensor:
-        """(B, W) or (B, W, S) -> (B, C, m, t): the constant, turned `bars` times, and the start that the style asks for."""
-        x = self.constant.expand(len(w), -1, -1, -1)
-        x = x.repeat(1, 1, 1, bars) if bars > 1 else x
-        if self.starts is None:
-            return x
-        start = self.start().repeat(1, 1, bars, 1)
-        steps = w[..., None] if w.dim() == 2 else w
-        steps = steps.repeat_interleave(x.shape[3] // steps.shape[2], dim=2)  # one style a column
-        return x + torch.einsum("cmtw,bwt->bcmt", start, steps)
-
     def synthesis(self, ws: Tensor, noise: Sequence[Tensor] | None, *, bars: int = 1) -> Tensor:
         """Styles to normalised log-mels.
 
@@ -176,7 +149,8 @@ class Generator(nn.Module):
         """
         assert ws.shape[1] == self.n_styles, (ws.shape, self.n_styles)
         maps: list[Tensor | None] = list(noise) if noise is not None else [None] * (1 + 2 * len(self.ups))
-        x = self._first_map(ws[:, 0], bars)
+        x = self.constant.expand(len(ws), -1, -1, -1)
+        x = x.repeat(1, 1, 1, bars) if bars > 1 else x
         x = self.first(x, ws[:, 0], maps[0])
         y = self.to_mel[0](x, ws[:, 1])
         for i, (up, conv, to_mel) in enumerate(zip(self.ups, self.convs, self.to_mel[1:], strict=True)):

@@ -47,7 +47,6 @@ def generator_sizes(generator: Generator) -> dict[str, Any]:
         "gain": generator.gain,
         "circular": generator.circular,
         "classes": generator.classes,
-        **({"start": "style"} if generator.starts is not None else {}),
     }
 
 
@@ -78,12 +77,6 @@ class SynthesisGraph(nn.Module):
         constant = net.constant
         column = torch.arange(noise[0].shape[3]) % constant.shape[3]
         x = constant[..., column].expand(ws.shape[0], -1, -1, -1)
-        if net.starts is not None:
-            start = net.start()[..., column, :]  # (C, m, t, W)
-            steps = ws[:, 0].transpose(1, 2)  # (B, S, W), each for t/S columns
-            c, m, t, size = start.shape
-            own = torch.einsum("cmspw,bsw->bcmsp", start.reshape(c, m, steps.shape[1], -1, size), steps)
-            x = x + own.reshape(-1, c, m, t)
         x = self._styled(net.first, x, ws[:, 0], noise[0])
         y = self._to_mel(net.to_mel[0], x, ws[:, 1])
         for i, (up, conv, to_mel) in enumerate(zip(net.ups, net.convs, net.to_mel[1:], strict=True)):

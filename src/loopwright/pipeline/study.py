@@ -41,6 +41,8 @@ class RowConfig(BaseModel, frozen=True, extra="forbid"):
     recipe: str
     title: str = ""
     set: dict[str, Any] = {}  # changes to its recipe, nested like it
+    against: str = ""  # label of the row that differs from this one in what is asked
+    until_kimg: PositiveFloat | None = None  # end early, as if killed there: nothing else in the run knows
 
 
 class StudyConfig(BaseModel, frozen=True, extra="forbid"):
@@ -106,8 +108,12 @@ def load_study(name: str, changes: Mapping[str, Any] | None = None) -> StudyConf
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise ConfigError(f"study {path}: label '{twice[0]}' is used twice.")
-    if study.baseline and study.baseline not in labels:
-        raise ConfigError(f"study {path}: baseline '{study.baseline}' is no row. Rows: {', '.join(labels)}.")
+    folders = [_folder_name(row, 0) for row in study.row]
+    if len(set(folders)) < len(folders):
+        raise ConfigError(f"study {path}: two labels give the same folder name. Labels: {', '.join(labels)}.")
+    for what, label in (("baseline", study.baseline), *((f"row {row.label}: against", row.against) for row in study.row)):
+        if label and label not in labels:
+            raise ConfigError(f"study {path}: {what} '{label}' is no row. Rows: {', '.join(labels)}.")
     for row in study.row:
         load_recipe(row.recipe, settings_of(study, row, 0))
     return study
@@ -175,15 +181,19 @@ def _same_study(path: Path, keep: dict[str, Any]) -> None:
         changed = [key for key in ("set", "baseline", "judge") if before.get(key) != keep[key]]
         old = {row["label"]: row for row in before.get("row", [])}
         changed += [f"row {row['label']}" for row in keep["row"] if row["label"] in old and old[row["label"]] != row]
-        moved = [row["label"] for row in keep["row"]][: len(old)] != list(old)
-        if changed or moved:
-            what = ", ".join(changed) or "the order of rows"
-            raise ConfigError(f"{path.parent} holds this study with another {what}. Choose another --out, or put it back.")
+        if changed:
+            raise ConfigError(
+                f"{path.parent} holds this study with another {', '.join(changed)}. Choose another --out, or put it back."
+            )
     write_json(path, keep)
 
 
-def _root(out: Path, number: int, row: RowConfig, seed: int) -> Path:
-    return out / "runs" / f"{number:02d}-{slug(re.sub(r'[*]', 'p', row.label))}-seed{seed}"
+def _folder_name(row: RowConfig, seed: int) -> str:
+    return f"{slug(re.sub(r'[*]', 'p', row.label))}-seed{seed}"
+
+
+def _root(out: Path, row: RowConfig, seed: int) -> Path:
+    return out / "runs" / _folder_name(row, seed)
 
 
 def _train_one(
@@ -201,12 +211,13 @@ def _train_one(
     record: Path | None,
     bf16: bool,
 ) -> None:
-    root = _root(out, number, row, seed)
+    root = _root(out, row, seed)
     settings = settings_of(study, row, seed)
     recipe = load_recipe(row.recipe, settings)
 
     def ended(curve: Curve) -> bool:
-        steps = max(1, round(recipe.train.kimg * 1000 / recipe.train.batch))
+        kimg = min(recipe.train.kimg, row.until_kimg or recipe.train.kimg)
+        steps = max(1, round(kimg * 1000 / recipe.train.batch))
         over = study.minutes is not None and bool(curve.ticks) and curve.ticks[-1]["seconds"] >= study.minutes * 60
         return over or (bool(curve.ticks) and curve.ticks[-1]["step"] >= steps)
 
@@ -232,6 +243,7 @@ def _train_one(
                 device=device,
                 threads=threads,
                 max_seconds=min(limits) if limits else None,
+                until_kimg=row.until_kimg,
                 report=None if report is None else lambda tick: report(name, tick),
             )
             done = ended(_read(number, row, seed, out))
@@ -268,7 +280,7 @@ KEPT = ("recipe", "env", "ticks", "real", "final", "failure")  # of a curve, in 
 
 def _recorded(record: Path, number: int, row: RowConfig, seed: int) -> Curve | None:
     """The run as a record has it, or None."""
-    path = record / "runs" / f"{_root(record, number, row, seed).name}.json"
+    path = record / "runs" / f"{_folder_name(row, seed)}.json"
     if not path.exists():
         return None
     try:
@@ -292,7 +304,7 @@ def _same_recipe(recorded: Curve, recipe: Recipe) -> None:
 
 
 def _read(number: int, row: RowConfig, seed: int, out: Path) -> Curve:
-    root = _root(out, number, row, seed)
+    root = _root(out, row, seed)
     curve = Curve(number, row.label, row.title or row.recipe, seed)
     run = curve_folder(root)
     if run is not None:
@@ -380,12 +392,21 @@ def collect(study: StudyConfig, data: Path, out: Path, record: Path | None = Non
         found = speed_up(base[0], curve, f"kad/{study.judge}")
         if found:
             speed.append({"label": curve.label, "seed": curve.seed} | found)
+    questions = [
+        question
+        for row in study.row
+        if row.against
+        and (
+            question := _question(row, [[c for c in curves if c.label == label] for label in (row.label, row.against)], judges)
+        )
+    ]
     result = {
         "study": study.model_dump(mode="json"),
         "data": Path(data).name,
         "judges": judges,
         "rows": rows,
         "speed": speed,
+        "questions": questions,
         "machine": _machine(curves),
     }
     write_json(Path(out) / "study.json", result)
@@ -395,6 +416,38 @@ def collect(study: StudyConfig, data: Path, out: Path, record: Path | None = Non
         plot_curves(Path(out) / "curves.png", curves, judges)
         plot_health(Path(out) / "health.png", curves)
     return result
+
+
+SAME = 3  # how many measurements a question is answered with
+
+
+def _question(row: RowConfig, curves: Sequence[Sequence[Curve]], judges: Sequence[str]) -> dict[str, Any] | None:
+    """A row and the row it is against at the same images of the same seeds: their last few common measurements."""
+    found: list[list[dict[str, Any]]] = [[], []]
+    seeds: list[int] = []
+    for one in curves[0]:
+        for other in (c for c in curves[1] if c.seed == one.seed):
+            ticks = [
+                {t["step"]: t for t in c.ticks if t["step"] and any(f"kad/{j}" in t for j in judges)} for c in (one, other)
+            ]
+            common = sorted(ticks[0].keys() & ticks[1].keys())[-SAME:]
+            if common:
+                seeds.append(one.seed)
+            for kept, by_step in zip(found, ticks, strict=True):
+                kept += [by_step[step] for step in common]
+    if not seeds:
+        return None
+    keys = [f"{name}/{judge}" for judge in judges for name in ("kad", "coverage")]
+    values = [{key: _spread([t[key] for t in ticks if key in t]) for key in keys} for ticks in found]
+    return {
+        "label": row.label,
+        "title": row.title or row.recipe,
+        "against": row.against,
+        "seeds": seeds,
+        "kimg": sorted({round(t["kimg"], 1) for t in found[0]}),
+        "row": values[0],
+        "base": values[1],
+    }
 
 
 def _machine(curves: Sequence[Curve]) -> dict[str, Any]:
@@ -475,6 +528,8 @@ def to_markdown(result: dict[str, Any]) -> str:
                if any(row.get(f"best/{name}/{judge}") for row in result["rows"])]  # fmt: skip
     titles = [f"{name if name in ('density', 'coverage') else name.upper()} {judge}" for name, judge in columns]
     head = ["row", "model", *titles, "images/s", "dominated", "collapsed"]
+    early = {row["label"] for row in study["row"] if row["until_kimg"]}
+    whole = [row for row in result["rows"] if row["label"] not in early and (row["kimg"] or row["failures"])]
     real = next((row for row in result["rows"] if any(row.get(f"real/kad/{j}") for j in judges)), None)
     for when in ("best", "last"):
         if when == "last":
@@ -483,11 +538,28 @@ def to_markdown(result: dict[str, Any]) -> str:
         if real is not None:
             cells = [_cell(real.get(f"real/{name}/{judge}"), DECIMALS[name]) for name, judge in columns]
             table.append(["", "real", *cells, "", "", ""])
-        for row in result["rows"]:
+        for row in whole:
             cells = [_cell(row.get(f"{when}/{name}/{judge}"), DECIMALS[name]) for name, judge in columns]
             shares = ["–" if row[k] is None else f"{row[k]:.0%}" for k in ("dominance", "collapse")]
             table.append([row["label"], row["title"], *cells, _number(row["images_per_s"]), *shares])
         parts.append(markdown_table(head, table))
+    if result["questions"]:
+        parts.append(
+            "\n## One thing changed\n\nEach row beside the row it is asked against, at the same images of the same seeds: "
+            f"means of the last {SAME} measurements that both have, with their range in brackets.\n"
+        )
+        columns = [(name, judge) for judge in judges for name in ("kad", "coverage")]
+        lines = []
+        for q in result["questions"]:
+            at = f"{q['kimg'][0]:g} to {q['kimg'][-1]:g}"
+            for label, title, values in ((q["label"], q["title"], q["row"]), (q["against"], "", q["base"])):
+                cells = [_cell(values[f"{name}/{judge}"], DECIMALS[name]) for name, judge in columns]
+                lines.append([label, title, at, ", ".join(map(str, q["seeds"])), *cells])
+        titles = [f"{'KAD' if name == 'kad' else name} {judge}" for name, judge in columns]
+        parts.append(markdown_table(["row", "model", "kimg", "seeds", *titles], lines))
+    missing = [row["label"] for row in result["rows"] if not row["kimg"] and not row["failures"]]
+    if missing:
+        parts.append(f"\nNot trained yet: {', '.join(missing)}.\n")
     finals = [row for row in result["rows"] if "final" in row]
     if finals:
         keys = [key for key in finals[0]["final"] if key.split("/")[0] in DECIMALS]

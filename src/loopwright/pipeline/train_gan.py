@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from loopwright.data import PreparedData
+from loopwright.errors import WeightsError
 from loopwright.files import locked
 from loopwright.pipeline.device import choose_device
 from loopwright.training.loop import Report, train_gan
@@ -54,12 +55,14 @@ def train(
     device: str = "auto",
     threads: int | None = None,
     max_seconds: float | None = None,
+    until_kimg: float | None = None,
     new: bool = False,
     report: Report | None = None,
 ) -> Path:
     """Train or continue a run; returns its folder. See `training.loop.train_gan` for what it writes.
 
-    Raises ConfigError for a bad recipe or a run begun with other settings, BusyError if another process trains this run.
+    Raises ConfigError for a bad recipe or a run begun with other settings, BusyError if another process trains this run,
+    WeightsError if a network's weights are not here.
     """
     settings = load_recipe(recipe, overrides)
     prepared = PreparedData.open(data)
@@ -79,11 +82,14 @@ def train(
                 device=place,
                 report=report if world.leads else None,
                 max_seconds=max_seconds,
+                until_kimg=until_kimg,
                 stop=interrupted,
                 world=world,
             )
         if interrupted():
             raise KeyboardInterrupt
+    except WeightsError as error:
+        raise WeightsError(f"{error} The recipe house-own needs no weights but those in the box.") from error
     finally:
         leave_world(world)
     return folder.path

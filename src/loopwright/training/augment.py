@@ -68,18 +68,16 @@ class Augment:
         probability: float = 0.5,
         blur: float = 0.0,
         blur_kimg: float = 0.0,
-        roll_together: bool = False,
     ) -> None:
         self.std, self.floor = std, floor
         self.roll, self.gain_db, self.noise, self.noise_kimg = roll, gain_db, noise, noise_kimg
         self.tilt_db, self.mel_shift, self.band_mask, self.step_mask = tilt_db, mel_shift, band_mask, step_mask
-        self.probability, self.blur, self.blur_kimg, self.roll_together = probability, blur, blur_kimg, roll_together
+        self.probability, self.blur, self.blur_kimg = probability, blur, blur_kimg
 
     def __call__(self, x: Tensor, *, kimg: float, generator: torch.Generator, world: World = ALONE) -> tuple[Tensor, Tensor]:
         """Augment (B, M, T); also returns by how much of the loop each sample was rolled, (B,) in [0, 1)."""
         b = len(x) * world.size  # randomness is drawn for the joint batch, so that it does not depend on who has which part
-        shifts = torch.randint(x.shape[-1], (b,), generator=generator)
-        shifts = world.mine(shifts[:1].expand(b) if self.roll_together else shifts)
+        shifts = world.mine(torch.randint(x.shape[-1], (b,), generator=generator))
         gains = world.mine(torch.rand(b, generator=generator)).to(x)
         if self.roll:
             x = roll_each(x, shifts)

@@ -79,7 +79,6 @@ def build_generator(recipe: Recipe, *, n_mels: int, frames: int, classes: int = 
         gain=1.0 if config.unbounded else config.gain,
         circular=config.circular,
         classes=classes,
-        styled_start=config.start == "style",
     )
 
 
@@ -148,8 +147,6 @@ def build_discriminator(
         heads=judge.heads,
         ccm=judge.ccm,
         csm=judge.csm,
-        echo=judge.echo,
-        stddev_by_cell=judge.stddev == "cell",
         norm=judge.norm,
         circular=judge.circular,
         pool=judge.pool,
@@ -192,7 +189,6 @@ def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
             std,
             floor,
             roll=augment.roll,
-            roll_together=augment.roll_together,
             gain_db=augment.gain_db,
             noise=augment.noise,
             noise_kimg=augment.noise_kimg,
@@ -282,10 +278,13 @@ def train_gan(
     device: torch.device,
     report: Report | None = None,
     max_seconds: float | None = None,
+    until_kimg: float | None = None,
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
 ) -> dict[str, Any]:
     """Train, or go on training, the run in `folder` until the recipe's kimg (or `max_seconds` of this call) are reached.
+
+    `until_kimg`: stop there, on the way to the recipe's kimg, as if killed; the same call without it goes on.
 
     `stop` is asked after each step; if it says so, the step is saved and training ends as when time is up.
 
@@ -327,6 +326,7 @@ def train_gan(
         write_json(folder.path / "baseline.json", {"n": judge.n, "reference": judge.split, **judge.baseline})
     batches = Batches(data, rows, train.batch, train.seed, gan.mean, gan.std, classes, world)
     total = max(1, round(train.kimg * 1000 / train.batch))
+    end = total if until_kimg is None else min(total, max(1, round(until_kimg * 1000 / train.batch)))
     tick = max(1, round(train.tick_kimg * 1000 / train.batch))
     every = max(1, round(train.eval_kimg / train.tick_kimg)) * tick
     row: dict[str, Any] = {}
@@ -372,7 +372,7 @@ def train_gan(
         _report(report, board, row, total * train.batch / 1000)
         snapshot(0)
     world.wait()
-    while step < total:
+    while step < end:
         anneal(gan, recipe, left_kimg=(total - step) * train.batch / 1000)
         with _explain_memory(recipe):
             values = train_step(
@@ -392,7 +392,7 @@ def train_gan(
         out_of_time = out_of_time or stop()
         if world.size > 1:  # all stop, or none
             out_of_time = bool(world.mean(torch.tensor(float(out_of_time))) > 0)
-        if step % tick and step != total and not out_of_time:
+        if step % tick and step != end and not out_of_time:
             continue
         now = time.monotonic()
         seconds += now - tick_began

@@ -32,7 +32,6 @@ class GeneratorConfig(BaseModel, frozen=True, extra="forbid"):
     bound: PositiveFloat | None = 3.5  # largest z-score, up or down
     gain: PositiveFloat = 0.3  # slope of the bounded output at zero: a fresh generator starts inside the range
     circular: bool = True  # time wraps; False: zeros before and after, as published
-    start: Literal["constant", "style"] = "constant"  # of the first map: a constant for all loops, or also each one's style
     unbounded: bool = False  # as published: no soft bound (TOML has no null)
 
 
@@ -48,8 +47,6 @@ class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
     norm: Literal["group", "batch", "none"] = "group"  # in heads; "batch" as published
     circular: bool = True  # time wraps in networks and heads
     clock: bool = True  # tell the heads where in the bar they are; a circular discriminator cannot know otherwise
-    echo: bool = False  # show the heads how alike the loop is after half a bar and after a beat: further than they see
-    stddev: Literal["whole", "cell"] = "whole"  # how a batch varies, for the heads: in all, or ("cell") at each place
     pool: Literal["first", "last"] = "first"  # where a head halves its map; "last" as published
     fusion: Literal["separate", "summed"] = "separate"  # a loss for each network; "summed" logits as published
     halves: Literal["none", "mel", "time"] = "none"  # "mel": two halves of the bar, maps joined on the mel axis, as published
@@ -75,7 +72,6 @@ class AugmentConfig(BaseModel, frozen=True, extra="forbid"):
     """Changes to what the discriminator sees, real and fake alike, that keep loops loops."""
 
     roll: bool = True  # turn the circle by a random number of frames, so the seam is judged like any other place
-    roll_together: bool = False  # all of a batch by the same number, so that its loops can be compared place by place
     gain_db: NonNegativeFloat = 6.0  # up to this much quieter
     noise: NonNegativeFloat = 0.5  # standard deviation of noise on z-scores at the start ...
     noise_kimg: NonNegativeFloat = 10.0  # ... fading to nothing over this many thousand images
@@ -113,6 +109,14 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     bf16: bool = False  # bfloat16 arithmetic: quicker on hardware that has it
 
 
+# Settings that did not prove themselves and are gone (decision 81), at the values that changed nothing: such files load.
+RETIRED: dict[str, dict[str, Any]] = {
+    "generator": {"start": "constant"},
+    "discriminator": {"echo": False, "stddev": "whole"},
+    "augment": {"roll_together": False},
+}
+
+
 class Recipe(BaseModel, frozen=True, extra="forbid"):
     """All settings of a GAN run."""
 
@@ -121,6 +125,15 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired(cls, values: Any) -> Any:
+        values = dict(values)
+        for part, retired in RETIRED.items():
+            if isinstance(values.get(part), dict):
+                values[part] = {k: v for k, v in values[part].items() if k not in retired or v != retired[k]}
+        return values
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
