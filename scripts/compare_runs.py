@@ -19,11 +19,10 @@ from loopwright import metrics
 from loopwright.data import PreparedData
 from loopwright.features import build_embedder
 from loopwright.files import write_json, write_text
-from loopwright.pipeline.report import markdown_table
-from loopwright.training.evaluate import generate_batch
+from loopwright.pipeline.report import cell, markdown_table
+from loopwright.training.evaluate import generate_batch, to_log_mels
 from loopwright.training.loop import load_model
 from loopwright.training.runs import RunFolder
-from loopwright.vocoder.base import HIGHEST_LOG_MEL
 
 REPEATS = 60
 
@@ -35,25 +34,20 @@ def embed(log_mels: torch.Tensor, judges: dict[str, torch.nn.Module]) -> dict[st
         return {name: torch.cat([judge(part) for part in parts]).double().numpy() for name, judge in judges.items()}
 
 
-def score(real: dict[str, np.ndarray], fake: dict[str, np.ndarray]) -> dict[str, list[float]]:
-    """[value, low, high] of KAD, coverage and density by each judge, and FAD without an interval."""
+def score(real: dict[str, np.ndarray], fake: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """KAD, coverage and density by each judge with their intervals, and FAD without."""
 
     def both(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
         near = metrics.prdc(a, b)
         return {"KAD": float(metrics.kad(a, b)), "coverage": float(near.coverage), "density": float(near.density)}
 
-    out: dict[str, list[float]] = {}
+    out: dict[str, dict[str, float]] = {}
     for name, reference in real.items():
         found = metrics.bootstrap(both, reference, fake[name], repeats=REPEATS)
-        out |= {f"{key} {name}": [x.value, x.low, x.high] for key, x in found.items()}
-        out[f"FAD {name}"] = [float(metrics.fad(reference, fake[name]))] * 3
+        out |= {f"{key} {name}": {"value": x.value, "low": x.low, "high": x.high} for key, x in found.items()}
+        far = float(metrics.fad(reference, fake[name]))
+        out[f"FAD {name}"] = {"value": far, "low": far, "high": far}
     return out
-
-
-def cell(values: list[float]) -> str:
-    """A number with its interval, if it has one."""
-    value, low, high = values
-    return f"{value:.2f}" if low == high else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def main() -> None:
@@ -70,7 +64,7 @@ def main() -> None:
     held_out = np.asarray(data.indices("test"))
     n = len(held_out)
     real = embed(torch.from_numpy(data.log_mel(held_out)), judges)
-    rows: dict[str, dict[str, list[float]]] = {}
+    rows: dict[str, dict[str, dict[str, float]]] = {}
     for run in [None, *args.runs]:
         name = "real" if run is None else f"{run.resolve().parent.name}/{run.name}"
         kept = args.out / f"{name.replace('/', '-')}-{args.which}.json"
@@ -82,13 +76,13 @@ def main() -> None:
             log_mels = torch.from_numpy(data.log_mel(picks))
         else:
             generator, header = load_model(RunFolder(run).checkpoint(args.which))
-            mean, std = (torch.tensor(header["statistics"][key], dtype=torch.float32)[:, None] for key in ("mean", "std"))
-            log_mels = (generate_batch(generator, n, seed=1) * std + mean).clamp(np.log10(data.mel.log_floor), HIGHEST_LOG_MEL)
+            mean, std = (torch.tensor(header["statistics"][key], dtype=torch.float32) for key in ("mean", "std"))
+            log_mels = to_log_mels(generate_batch(generator, n, seed=1), mean, std, data.mel)
         rows[name] = score(real, embed(log_mels, judges))
         write_json(kept, rows[name])
-        print(name, {key: cell(value) for key, value in rows[name].items()}, flush=True)
+        print(name, {key: cell(value, 2) for key, value in rows[name].items()}, flush=True)
     keys = [f"{key} {name}" for name in judges for key in ("FAD", "KAD", "coverage", "density")]
-    table = [[name, *(cell(row[key]) for key in keys)] for name, row in rows.items()]
+    table = [[name, *(cell(row[key], 2) for key in keys)] for name, row in rows.items()]
     text = f"N = {n} bars of the test split, {n} generated and {n} training bars; `{args.which}` checkpoints.\n\n"
     write_text(args.out / "compare.md", text + markdown_table(["run", *keys], table))
 

@@ -42,10 +42,13 @@ ARROWS = {"up": "↑", "down": "↓"}
 
 
 def cell(value: dict[str, float] | None, decimals: int) -> str:
-    """`1.23 [1.10, 1.36]`, or a dash. No zero has a sign."""
+    """`1.23 [1.10, 1.36]`, `1.23` if there is no interval, or a dash. No zero has a sign."""
     if value is None:
         return "–"
-    return f"{value['value']:z.{decimals}f} [{value['low']:z.{decimals}f}, {value['high']:z.{decimals}f}]"
+    text = f"{value['value']:z.{decimals}f}"
+    if value["low"] == value["high"] == value["value"]:
+        return text
+    return f"{text} [{value['low']:z.{decimals}f}, {value['high']:z.{decimals}f}]"
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, Validation
 
 from loopwright.errors import ConfigError, LoopwrightError
 from loopwright.files import write_json, write_text
-from loopwright.pipeline.report import markdown_table
+from loopwright.pipeline.report import cell, markdown_table
 from loopwright.pipeline.study_plots import plot_curves, plot_health
 from loopwright.pipeline.train_gan import train
 from loopwright.training.recipe import Recipe, load_recipe, merge, parse_recipe
@@ -498,14 +498,6 @@ def _summary(study: StudyConfig, number: int, curves: Sequence[Curve], judges: S
 DECIMALS = {"fad": 2, "kad": 2, "density": 2, "coverage": 2, "is": 2, "fad_inf": 2}
 
 
-def _cell(value: dict[str, float] | None, decimals: int) -> str:
-    if value is None:
-        return "–"
-    if value["low"] == value["high"]:
-        return f"{value['value']:.{decimals}f}"
-    return f"{value['value']:.{decimals}f} [{value['low']:.{decimals}f}, {value['high']:.{decimals}f}]"
-
-
 def _number(value: float | None, suffix: str = "") -> str:
     return "–" if value is None else f"{value:.3g}{suffix}"
 
@@ -536,10 +528,10 @@ def to_markdown(result: dict[str, Any]) -> str:
             parts.append("\n## At the end of the run\n\nNo tick is chosen here: nothing is owed to a lucky measurement.\n")
         table: list[list[str]] = []
         if real is not None:
-            cells = [_cell(real.get(f"real/{name}/{judge}"), DECIMALS[name]) for name, judge in columns]
+            cells = [cell(real.get(f"real/{name}/{judge}"), DECIMALS[name]) for name, judge in columns]
             table.append(["", "real", *cells, "", "", ""])
         for row in whole:
-            cells = [_cell(row.get(f"{when}/{name}/{judge}"), DECIMALS[name]) for name, judge in columns]
+            cells = [cell(row.get(f"{when}/{name}/{judge}"), DECIMALS[name]) for name, judge in columns]
             shares = ["–" if row[k] is None else f"{row[k]:.0%}" for k in ("dominance", "collapse")]
             table.append([row["label"], row["title"], *cells, _number(row["images_per_s"]), *shares])
         parts.append(markdown_table(head, table))
@@ -553,7 +545,7 @@ def to_markdown(result: dict[str, Any]) -> str:
         for q in result["questions"]:
             at = f"{q['kimg'][0]:g} to {q['kimg'][-1]:g}"
             for label, title, values in ((q["label"], q["title"], q["row"]), (q["against"], "", q["base"])):
-                cells = [_cell(values[f"{name}/{judge}"], DECIMALS[name]) for name, judge in columns]
+                cells = [cell(values[f"{name}/{judge}"], DECIMALS[name]) for name, judge in columns]
                 lines.append([label, title, at, ", ".join(map(str, q["seeds"])), *cells])
         titles = [f"{'KAD' if name == 'kad' else name} {judge}" for name, judge in columns]
         parts.append(markdown_table(["row", "model", "kimg", "seeds", *titles], lines))
@@ -567,7 +559,7 @@ def to_markdown(result: dict[str, Any]) -> str:
             "\n## Finished audio, best checkpoint, through the vocoder\n\nBrackets: the widest of the seeds' intervals.\n"
         )
         lines = [
-            [row["label"], row["title"], *[_cell(row["final"].get(key), DECIMALS[key.split("/")[0]]) for key in keys]]
+            [row["label"], row["title"], *[cell(row["final"].get(key), DECIMALS[key.split("/")[0]]) for key in keys]]
             for row in finals
         ]
         parts.append(markdown_table(["row", "model", *keys], lines))

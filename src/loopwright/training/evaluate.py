@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from loopwright.config import MelConfig
 from loopwright.data import PreparedData
 from loopwright.features import build_embedder
 from loopwright.metrics import fad, inception_score, kad, prdc
 from loopwright.models.generator import Generator
 from loopwright.training.seeds import generator_for
+from loopwright.vocoder.base import HIGHEST_LOG_MEL
 
 
 @torch.no_grad()
@@ -37,6 +39,14 @@ def generate_batch(
         w = generator.truncate(generator.mapping(z, some), truncation)
         parts.append(generator.synthesis(w[:, None].expand(-1, generator.n_styles, -1), noise).float().cpu())
     return torch.cat(parts)
+
+
+def to_log_mels(normalised: Tensor, mean: Tensor, std: Tensor, mel: MelConfig) -> Tensor:
+    """Log-mels (n, M, T) of a generator's output, band statistics (M,), as when a model is used.
+
+    Quieter than silence is silence, and what an unbounded generator draws ends somewhere.
+    """
+    return (normalised * std[:, None] + mean[:, None]).clamp(float(np.log10(mel.log_floor)), HIGHEST_LOG_MEL)
 
 
 def coverage_by_group(real: np.ndarray, fake: np.ndarray, groups: Sequence[str], *, k: int = 5) -> dict[str, float]:

@@ -28,7 +28,7 @@ from loopwright.training import detect
 from loopwright.training.augment import Augment
 from loopwright.training.checkpoint import load_checkpoint, save_checkpoint
 from loopwright.training.ema import Average
-from loopwright.training.evaluate import TickJudge, generate_batch
+from loopwright.training.evaluate import TickJudge, generate_batch, to_log_mels
 from loopwright.training.gan import Gan, HybridDiscriminator, PathLength, train_step
 from loopwright.training.parallel import ALONE, World
 from loopwright.training.recipe import Recipe
@@ -350,9 +350,7 @@ def train_gan(
             rng = np.random.default_rng(train.seed)
             labels = torch.from_numpy(rng.choice(classes, train.eval_n))
         fakes = generate_batch(gan.average.module, train.eval_n, seed=train.seed, labels=labels)
-        fakes = fakes * gan.std.cpu()[:, None] + gan.mean.cpu()[:, None]
-        # as when a model is used: quieter than silence is silence, and what an unbounded generator draws ends somewhere
-        fakes = fakes.clamp(np.log10(data.mel.log_floor), HIGHEST_LOG_MEL)
+        fakes = to_log_mels(fakes, gan.mean.cpu(), gan.std.cpu(), data.mel)
         scores = judge.measure(fakes)
         distances = torch.cdist(fakes[:50].flatten(1), fakes[:50].flatten(1))
         scores["pairwise"] = float(distances.sum() / (distances.numel() - len(distances)) / fakes[0].numel() ** 0.5)
