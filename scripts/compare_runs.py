@@ -80,9 +80,9 @@ def main() -> None:
             log_mels = to_log_mels(generate_batch(generator, n, seed=1), mean, std, data.mel)
         rows[name] = score(real, embed(log_mels, judges))
         write_json(kept, rows[name])
-        print(name, {key: cell(value, 2) for key, value in rows[name].items()}, flush=True)
+        print(name, {key: cell(value, 2, single=True) for key, value in rows[name].items()}, flush=True)
     keys = [f"{key} {name}" for name in judges for key in ("FAD", "KAD", "coverage", "density")]
-    table = [[name, *(cell(row[key], 2) for key in keys)] for name, row in rows.items()]
+    table = [[name, *(cell(row[key], 2, single=True) for key in keys)] for name, row in rows.items()]
     text = f"N = {n} bars of the test split, {n} generated and {n} training bars; `{args.which}` checkpoints.\n\n"
     write_text(args.out / "compare.md", text + markdown_table(["run", *keys], table))
 

@@ -41,12 +41,12 @@ DISTANCE_COLUMNS: dict[str, tuple[str, int]] = {
 ARROWS = {"up": "↑", "down": "↓"}
 
 
-def cell(value: dict[str, float] | None, decimals: int) -> str:
-    """`1.23 [1.10, 1.36]`, `1.23` if there is no interval, or a dash. No zero has a sign."""
+def cell(value: dict[str, float] | None, decimals: int, *, single: bool = False) -> str:
+    """`1.23 [1.10, 1.36]`, or a dash. No zero has a sign. `single`: brackets of no width say nothing and are left out."""
     if value is None:
         return "–"
     text = f"{value['value']:z.{decimals}f}"
-    if value["low"] == value["high"] == value["value"]:
+    if single and value["low"] == value["high"]:
         return text
     return f"{text} [{value['low']:z.{decimals}f}, {value['high']:z.{decimals}f}]"
 

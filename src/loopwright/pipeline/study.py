@@ -528,10 +528,10 @@ def to_markdown(result: dict[str, Any]) -> str:
             parts.append("\n## At the end of the run\n\nNo tick is chosen here: nothing is owed to a lucky measurement.\n")
         table: list[list[str]] = []
         if real is not None:
-            cells = [cell(real.get(f"real/{name}/{judge}"), DECIMALS[name]) for name, judge in columns]
+            cells = [cell(real.get(f"real/{name}/{judge}"), DECIMALS[name], single=True) for name, judge in columns]
             table.append(["", "real", *cells, "", "", ""])
         for row in whole:
-            cells = [cell(row.get(f"{when}/{name}/{judge}"), DECIMALS[name]) for name, judge in columns]
+            cells = [cell(row.get(f"{when}/{name}/{judge}"), DECIMALS[name], single=True) for name, judge in columns]
             shares = ["–" if row[k] is None else f"{row[k]:.0%}" for k in ("dominance", "collapse")]
             table.append([row["label"], row["title"], *cells, _number(row["images_per_s"]), *shares])
         parts.append(markdown_table(head, table))
@@ -545,7 +545,7 @@ def to_markdown(result: dict[str, Any]) -> str:
         for q in result["questions"]:
             at = f"{q['kimg'][0]:g} to {q['kimg'][-1]:g}"
             for label, title, values in ((q["label"], q["title"], q["row"]), (q["against"], "", q["base"])):
-                cells = [cell(values[f"{name}/{judge}"], DECIMALS[name]) for name, judge in columns]
+                cells = [cell(values[f"{name}/{judge}"], DECIMALS[name], single=True) for name, judge in columns]
                 lines.append([label, title, at, ", ".join(map(str, q["seeds"])), *cells])
         titles = [f"{'KAD' if name == 'kad' else name} {judge}" for name, judge in columns]
         parts.append(markdown_table(["row", "model", "kimg", "seeds", *titles], lines))
@@ -559,7 +559,11 @@ def to_markdown(result: dict[str, Any]) -> str:
             "\n## Finished audio, best checkpoint, through the vocoder\n\nBrackets: the widest of the seeds' intervals.\n"
         )
         lines = [
-            [row["label"], row["title"], *[cell(row["final"].get(key), DECIMALS[key.split("/")[0]]) for key in keys]]
+            [
+                row["label"],
+                row["title"],
+                *[cell(row["final"].get(key), DECIMALS[key.split("/")[0]], single=True) for key in keys],
+            ]
             for row in finals
         ]
         parts.append(markdown_table(["row", "model", *keys], lines))
