@@ -1,5 +1,6 @@
 #!/bin/sh
-# The whole study from nothing: render the corpus, prepare it, train every row, make the table.
+# The whole study from nothing: render the corpus, prepare it, train every row, make the tables: OUT/study/study.md (curves),
+# OUT/compare/compare.md (the whole test split), OUT/audio.md (finished audio).
 # Usage: scripts/study_cpu.sh MATERIAL OUT [more options of `loopwright study`]
 # MATERIAL holds groove/ and oneshots/ (data) and, beside it or in LOOPWRIGHT_WEIGHTS, the networks' weights.
 # Interrupted, the same command goes on. Our finished runs are in docs/results/paper-cpu: with --record docs/results/paper-cpu only what is
@@ -17,3 +18,10 @@ if [ ! -e "$out/prepared/stats.json" ]; then
     loopwright prepare "$out/corpus" --repr loop16 -o "$out/prepared"
 fi
 loopwright study paper-cpu --data "$out/prepared" -o "$out/study" --threads "$OMP_NUM_THREADS" "$@"
+python "$(dirname "$0")/compare_runs.py" "$out/prepared" "$out"/study/runs/*-seed* -o "$out/compare"
+for run in "$out"/study/runs/*-seed*/*/; do
+    [ -e "$run/checkpoints/best.safetensors" ] || continue
+    [ -e "$run/evaluation/evaluation.json" ] || loopwright evaluate "$out/prepared" "$run" -n 250 --judge yamnet,musicnn,scnn_loop \
+        --metrics fad,kad,density,coverage,is,loops --no-pictures --threads "$OMP_NUM_THREADS"
+done
+loopwright table "$out"/study/runs/*-seed* > "$out/audio.md"
