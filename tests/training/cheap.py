@@ -27,7 +27,7 @@ from loopwright.training import evaluate, loop
 
 SIZES: dict[str, Any] = {
     "generator": {"dims": 1, "channels": [12, 12, 8, 8], "z_dim": 6, "w_dim": 8, "mapping_layers": 2},
-    "discriminator": {"channels": [4, 6, 8], "small_channels": [4, 6]},
+    "discriminator": {"channels": [4, 6, 8]},
     "train": {
         "batch": 4,
         "kimg": 0.024,

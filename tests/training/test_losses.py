@@ -18,7 +18,6 @@ def test_hinge_values() -> None:
     # head one: (0 + 0.5)/2 + (0 + 1)/2 = 0.75; head two: 2 + 2 = 4
     assert hinge_d(real, fake).item() == pytest.approx((0.75 + 4) / 2)
     assert hinge_g(fake).item() == pytest.approx(-(-1.5 + 1.0) / 2)
-    assert hinge_d(real, fake, (1.0, 0.5)).item() == pytest.approx(0.75 + 2)
 
 
 def test_logistic_and_relativistic_values() -> None:

@@ -1,7 +1,6 @@
 """StyleGAN2's own discriminator for log-mels (arXiv:1912.04958): trained from nothing, no frozen features.
 
-Not square, and on a cylinder: time wraps round unless `circular` is off. The baseline of the paper's table (row B), and,
-smaller and with a verdict for every place, the trainable half of the hybrid.
+Not square, and on a cylinder: time wraps round unless `circular` is off. The baseline of the paper's table (row B).
 
 Shapes: B batch, C channels, M mel bands, T frames, z-scored log-mels.
 """
@@ -66,7 +65,6 @@ class StyleGan2Discriminator(nn.Module):
         channels: one count a scale, finest first.
         circular: wrap time; False pads with zeros, as published.
         clock: tell it where in the loop each frame lies, see `discriminator.clock`.
-        patch: a logit for every place of the coarsest map, instead of one a bar.
         labels: number of classes of a conditional discriminator, 0 for none: one logit a class, of which the label's counts.
     """
 
@@ -78,14 +76,13 @@ class StyleGan2Discriminator(nn.Module):
         channels: Sequence[int] = (32, 64, 128, 256, 256),
         circular: bool = True,
         clock: bool = False,
-        patch: bool = False,
         labels: int = 0,
     ) -> None:
         super().__init__()
         shrink = 2 ** (len(channels) - 1)
         assert n_mels % shrink == 0, (n_mels, shrink)
         assert frames % shrink == 0, (frames, shrink)
-        self.clock, self.patch, self.labels = clock, patch, labels
+        self.clock, self.labels = clock, labels
         entry = 1 + (2 * sum(2 * h < frames for h in CLOCK) if clock else 0)
         self.entry = EqualConv(entry, channels[0], 1, circular=circular)
         self.blocks = nn.Sequential(
@@ -93,12 +90,8 @@ class StyleGan2Discriminator(nn.Module):
         )
         width, verdicts = channels[-1], max(1, labels)
         self.last = EqualConv(width + 1, width, 3, circular=circular)
-        self.dense: nn.Module | None = None
-        if patch:
-            self.verdict: nn.Module = EqualConv(width, verdicts, 1, circular=circular)
-        else:
-            self.dense = EqualLinear(width * (n_mels // shrink) * (frames // shrink), width)
-            self.verdict = EqualLinear(width, verdicts)
+        self.dense = EqualLinear(width * (n_mels // shrink) * (frames // shrink), width)
+        self.verdict = EqualLinear(width, verdicts)
 
     def features(self, mel: Tensor) -> list[list[Tensor]]:
         """What `judge` takes: the z-scored log-mel (B, M, T) itself, as one map (B, 1, M, T)."""
@@ -107,21 +100,18 @@ class StyleGan2Discriminator(nn.Module):
     def judge(
         self, features: Sequence[Sequence[Tensor]], labels: Tensor | None = None, turns: Tensor | None = None
     ) -> list[Tensor]:
-        """One grid of logits: (B, 1, 1, 1), or (B, 1, m, t) with `patch`. See `ProjectedDiscriminator.judge`."""
+        """One grid of logits, of one cell: (B, 1, 1, 1). See `ProjectedDiscriminator.judge`."""
         x = features[0][0]
         if self.clock:
             assert turns is not None, "a discriminator with a clock needs to know how far its input was rolled"
             x = torch.cat([x, clock(turns, x)], dim=1)
         x = leaky(self.entry(x.contiguous(memory_format=torch.channels_last)))
         x = leaky(self.last(minibatch_stddev(self.blocks(x))))
-        if self.dense is not None:
-            x = leaky(self.dense(x.flatten(1)))
-        out: Tensor = self.verdict(x)
-        out = out if self.patch else out[:, :, None, None]
+        out: Tensor = self.verdict(leaky(self.dense(x.flatten(1))))
         if self.labels:
             assert labels is not None, "a conditional discriminator needs labels"
-            out = out.gather(1, labels[:, None, None, None].expand(-1, 1, *out.shape[2:]))
-        return [out]
+            out = out.gather(1, labels[:, None])
+        return [out[:, :, None, None]]
 
     def forward(self, mel: Tensor, labels: Tensor | None = None, turns: Tensor | None = None) -> list[Tensor]:
         return self.judge(self.features(mel), labels, turns)

@@ -23,31 +23,9 @@ from loopwright.training.losses import gradient_penalty, hinge_d, hinge_g, loss_
 from loopwright.training.parallel import ALONE, World
 from loopwright.training.seeds import generator_for
 
-__all__ = ["Gan", "HybridDiscriminator", "PathLength", "descend", "draw_styles", "frozen", "hinge_d", "hinge_g", "train_step"]
+__all__ = ["Gan", "PathLength", "descend", "draw_styles", "frozen", "hinge_d", "hinge_g", "train_step"]
 
 Features = Sequence[Sequence[Tensor]]
-
-
-class HybridDiscriminator(nn.Module):
-    """Projected heads, and beside them a small discriminator that learns to look at the log-mel itself.
-
-    Projection sees what the frozen networks see, which is why coverage suffers; the small one sees the rest. It takes
-    z-scored log-mels and hands the projected half log-mels (`scale`, `shift`).
-    """
-
-    def __init__(self, projected: ProjectedDiscriminator, small: StyleGan2Discriminator, scale: Tensor, shift: Tensor) -> None:
-        super().__init__()
-        self.projected, self.small = projected, small
-        self.scale, self.shift = scale, shift
-
-    def features(self, mel: Tensor) -> list[list[Tensor]]:
-        """Maps of the frozen networks, and the z-scored log-mel itself as the last."""
-        return [*self.projected.features(mel * self.scale + self.shift), *self.small.features(mel)]
-
-    def judge(self, features: Features, labels: Tensor | None = None, turns: Tensor | None = None) -> list[Tensor]:
-        """The heads' verdicts, and the small discriminator's as the last."""
-        verdicts = self.projected.judge(features[:-1], labels, turns)
-        return [*verdicts, *self.small.judge(features[-1:], labels, turns)]
 
 
 class PathLength(nn.Module):
@@ -70,7 +48,7 @@ class Gan:
     """Everything a step needs."""
 
     generator: Generator
-    discriminator: ProjectedDiscriminator | StyleGan2Discriminator | HybridDiscriminator
+    discriminator: ProjectedDiscriminator | StyleGan2Discriminator
     optimizer_g: torch.optim.Optimizer
     optimizer_d: torch.optim.Optimizer
     average: Average[Generator]
@@ -81,8 +59,7 @@ class Gan:
     bf16: bool = False
     loss: str = "hinge"
     z_scored: bool = False  # the discriminator takes z-scores instead of log-mels
-    head_weights: tuple[float, ...] | None = None  # of the heads' losses; None: their mean
-    r1_gamma: float = 0.0  # of a discriminator that looks at the log-mel itself ...
+    r1_gamma: float = 0.0  # of StyleGAN2's discriminator ...
     r1_every: int = 16  # ... lazily
     feature_gamma: float = 0.0  # zero-centred penalties on features, real and fake
     path: PathLength | None = None
@@ -190,7 +167,7 @@ def train_step(
                 leaf.requires_grad_()
         on_real = gan.discriminator.judge(real_features, mine, real_turns)
         on_fake = gan.discriminator.judge(detached, mine, fake_turns)
-        loss_d = loss_of_discriminator(gan.loss, on_real, on_fake, gan.head_weights)
+        loss_d = loss_of_discriminator(gan.loss, on_real, on_fake)
         penalised = loss_d
         if gan.feature_gamma:
             penalised = loss_d + 0.5 * gan.feature_gamma * gradient_penalty([*on_real, *on_fake], leaves)
@@ -207,7 +184,7 @@ def train_step(
                 with torch.no_grad():
                     again = gan.discriminator.judge(real_features, mine, real_turns)
             verdict = gan.discriminator.judge(fake_features, mine, fake_turns)
-            loss_g = loss_of_generator(gan.loss, verdict, again, gan.head_weights)
+            loss_g = loss_of_generator(gan.loss, verdict, again)
         norm_g = descend(gan.optimizer_g, loss_g, name="loss/g", step=step, world=world)
     if gan.path is not None and step % gan.path_every == 0:
         scalars["path"] = _smooth_generator(gan, batch, labels, seed=seed, step=step, world=world)
@@ -236,11 +213,9 @@ def train_step(
 
 def _penalise_discriminator(gan: Gan, real: Tensor, labels: Tensor | None, turns: Tensor, *, step: int, world: World) -> Tensor:
     """Lazy R1: a step of its own on the gradient of the verdict by the log-mel. Returns the penalty."""
-    whole = gan.discriminator
-    small = whole.small if isinstance(whole, HybridDiscriminator) else whole
-    assert isinstance(small, StyleGan2Discriminator), "R1 by the log-mel needs a discriminator that looks at it"
+    assert isinstance(gan.discriminator, StyleGan2Discriminator), "R1 by the log-mel needs a discriminator that looks at it"
     real = real.requires_grad_()
-    penalty = gradient_penalty(small(real, labels, turns), [real])
+    penalty = gradient_penalty(gan.discriminator(real, labels, turns), [real])
     descend(gan.optimizer_d, 0.5 * gan.r1_gamma * gan.r1_every * penalty, name="R1", step=step, world=world)
     return penalty.detach()
 

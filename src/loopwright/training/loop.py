@@ -29,7 +29,7 @@ from loopwright.training.augment import Augment
 from loopwright.training.checkpoint import load_checkpoint, save_checkpoint
 from loopwright.training.ema import Average
 from loopwright.training.evaluate import TickJudge, generate_batch, to_log_mels
-from loopwright.training.gan import Gan, HybridDiscriminator, PathLength, train_step
+from loopwright.training.gan import Gan, PathLength, train_step
 from loopwright.training.parallel import ALONE, World
 from loopwright.training.recipe import Recipe
 from loopwright.training.runs import RunFolder
@@ -101,31 +101,28 @@ def styles_of(recipe: Recipe, data: PreparedData) -> tuple[str, ...]:
 
 
 def build_discriminator(
-    recipe: Recipe, data: PreparedData, device: torch.device, *, mean: Tensor, std: Tensor, classes: int = 0
-) -> ProjectedDiscriminator | StyleGan2Discriminator | HybridDiscriminator:
+    recipe: Recipe, data: PreparedData, device: torch.device, *, classes: int = 0
+) -> ProjectedDiscriminator | StyleGan2Discriminator:
     """The recipe's discriminator. Raises ConfigError or WeightsError for a feature network that is not there."""
     judge = recipe.discriminator
     n_mels, length = data.mel.n_mels, data.bars * data.mel.model_frames
 
-    def own(channels: tuple[int, ...], *, patch: bool) -> StyleGan2Discriminator:
-        shrink = 2 ** (len(channels) - 1)
+    if judge.kind == "stylegan2":
+        shrink = 2 ** (len(judge.channels) - 1)
         if n_mels % shrink or length % shrink:
             raise ConfigError(
-                f"recipe '{recipe.name}': a discriminator of {len(channels)} scales needs multiples of {shrink} cells, "
-                f"the data has {n_mels} bands and {length} frames. Give fewer channels."
+                f"recipe '{recipe.name}': a discriminator of {len(judge.channels)} scales needs multiples of {shrink} cells, "
+                f"the data has {n_mels} bands and {length} frames. Give fewer discriminator.channels."
             )
-        return StyleGan2Discriminator(
+        whole = StyleGan2Discriminator(
             n_mels=n_mels,
             frames=length,
-            channels=channels,
+            channels=judge.channels,
             circular=judge.circular,
             clock=judge.clock,
-            patch=patch,
             labels=classes,
         )
-
-    if judge.kind == "stylegan2":
-        return channels_last(own(judge.channels, patch=False).to(device))
+        return channels_last(whole.to(device))
     networks = [
         build_features(
             name,
@@ -155,11 +152,7 @@ def build_discriminator(
         frames=frames,
         summed=judge.fusion == "summed",
     )
-    channels_last(projected.to(device))  # the layout the features come in
-    if not judge.small:
-        return projected
-    small = channels_last(own(judge.small_channels, patch=True).to(device))
-    return HybridDiscriminator(projected, small, std[:, None], mean[:, None])
+    return channels_last(projected.to(device))  # the layout the features come in
 
 
 def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
@@ -170,12 +163,8 @@ def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.train.seed)
         generator = build_generator(recipe, n_mels=data.mel.n_mels, frames=data.bars * data.mel.model_frames, classes=classes)
-        discriminator = build_discriminator(recipe, data, device, mean=mean, std=std, classes=classes)
+        discriminator = build_discriminator(recipe, data, device, classes=classes)
     generator.to(device)
-    weights: tuple[float, ...] | None = None
-    if isinstance(discriminator, HybridDiscriminator):
-        heads = discriminator.projected.verdicts
-        weights = (*[1 / heads] * heads, judge.small)
     floor = (float(np.log10(data.mel.log_floor)) - mean) / std
     train, augment = recipe.train, recipe.augment
     betas = (train.beta1, train.beta2)
@@ -192,13 +181,6 @@ def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
             gain_db=augment.gain_db,
             noise=augment.noise,
             noise_kimg=augment.noise_kimg,
-            tilt_db=augment.tilt_db,
-            mel_shift=augment.mel_shift,
-            band_mask=augment.band_mask,
-            step_mask=augment.step_mask,
-            probability=augment.probability,
-            blur=augment.blur,
-            blur_kimg=augment.blur_kimg,
         ),
         mean=mean,
         std=std,
@@ -206,7 +188,6 @@ def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
         bf16=train.bf16,
         loss=train.loss,
         z_scored=not isinstance(discriminator, ProjectedDiscriminator) or not judge.bridge,
-        head_weights=weights,
         r1_gamma=judge.r1_gamma,
         r1_every=judge.r1_every,
         feature_gamma=judge.feature_gamma,

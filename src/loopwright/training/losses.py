@@ -1,4 +1,4 @@
-"""Adversarial losses and penalties. Logits come as one grid a head; every head has its own loss, then their weighted mean.
+"""Adversarial losses and penalties. Logits come as one grid a head; every head has its own loss, then their mean.
 
 Names of recipes: "hinge" (arXiv:1705.02894), "logistic" (StyleGAN2's, non-saturating), "relativistic" (pairs of real and
 fake, arXiv:1807.00734, as R3GAN uses it).
@@ -15,49 +15,40 @@ from torch import Tensor
 LOSSES = ("hinge", "logistic", "relativistic")
 
 
-def weighted(losses: Sequence[Tensor], weights: Sequence[float] | None) -> Tensor:
-    """Sum of losses by weight; the plain mean without weights."""
-    if weights is None:
-        return torch.stack(list(losses)).mean()
-    total = losses[0] * weights[0]
-    for loss, weight in zip(losses[1:], weights[1:], strict=True):
-        total = total + loss * weight
-    return total
+def mean_of(losses: Iterable[Tensor]) -> Tensor:
+    """The mean over heads."""
+    return torch.stack(list(losses)).mean()
 
 
-def hinge_d(real: Iterable[Tensor], fake: Iterable[Tensor], weights: Sequence[float] | None = None) -> Tensor:
+def hinge_d(real: Iterable[Tensor], fake: Iterable[Tensor]) -> Tensor:
     """Discriminator's hinge loss, one hinge a head, averaged over heads (arXiv:1705.02894, eq. 3)."""
-    return weighted([F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True)], weights)
+    return mean_of(F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True))
 
 
-def hinge_g(fake: Iterable[Tensor], weights: Sequence[float] | None = None) -> Tensor:
+def hinge_g(fake: Iterable[Tensor]) -> Tensor:
     """Generator's loss: minus the mean logit, averaged over heads."""
-    return -weighted([f.mean() for f in fake], weights)
+    return -mean_of(f.mean() for f in fake)
 
 
-def loss_of_discriminator(
-    kind: str, real: Sequence[Tensor], fake: Sequence[Tensor], weights: Sequence[float] | None = None
-) -> Tensor:
+def loss_of_discriminator(kind: str, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
     """The discriminator's loss of a recipe."""
     if kind == "hinge":
-        return hinge_d(real, fake, weights)
+        return hinge_d(real, fake)
     if kind == "logistic":
-        return weighted([F.softplus(-r).mean() + F.softplus(f).mean() for r, f in zip(real, fake, strict=True)], weights)
+        return mean_of(F.softplus(-r).mean() + F.softplus(f).mean() for r, f in zip(real, fake, strict=True))
     assert kind == "relativistic", kind
-    return weighted([F.softplus(f - r).mean() for r, f in zip(real, fake, strict=True)], weights)
+    return mean_of(F.softplus(f - r).mean() for r, f in zip(real, fake, strict=True))
 
 
-def loss_of_generator(
-    kind: str, fake: Sequence[Tensor], real: Sequence[Tensor] | None = None, weights: Sequence[float] | None = None
-) -> Tensor:
+def loss_of_generator(kind: str, fake: Sequence[Tensor], real: Sequence[Tensor] | None = None) -> Tensor:
     """The generator's loss of a recipe; "relativistic" also needs the logits of the real batch."""
     if kind == "hinge":
-        return hinge_g(fake, weights)
+        return hinge_g(fake)
     if kind == "logistic":
-        return weighted([F.softplus(-f).mean() for f in fake], weights)
+        return mean_of(F.softplus(-f).mean() for f in fake)
     assert kind == "relativistic", kind
     assert real is not None
-    return weighted([F.softplus(r - f).mean() for r, f in zip(real, fake, strict=True)], weights)
+    return mean_of(F.softplus(r - f).mean() for r, f in zip(real, fake, strict=True))
 
 
 def gradient_penalty(logits: Iterable[Tensor], inputs: Sequence[Tensor]) -> Tensor:

@@ -53,9 +53,7 @@ class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
     bridge: bool = True  # False feeds the z-scored mel to networks that expect their own log-mel, as published
     batch_stats: bool = False  # the networks' BatchNorms use the batch's statistics, as published
     channels: tuple[PositiveInt, ...] = (32, 64, 128, 256, 256)  # of kind "stylegan2": one a scale, finest first
-    small: NonNegativeFloat = 0.0  # weight of a small trainable discriminator beside the heads (hybrid); 0: none
-    small_channels: tuple[PositiveInt, ...] = (16, 32, 64, 128)  # its channels, finest first
-    r1_gamma: NonNegativeFloat = 0.0  # R1 of whatever looks at the log-mel itself (stylegan2, small) ...
+    r1_gamma: NonNegativeFloat = 0.0  # R1 of kind "stylegan2" ...
     r1_every: PositiveInt = 16  # ... every so many steps
     feature_gamma: NonNegativeFloat = 0.0  # R1 and R2 on features, for the relativistic loss
 
@@ -75,13 +73,6 @@ class AugmentConfig(BaseModel, frozen=True, extra="forbid"):
     gain_db: NonNegativeFloat = 6.0  # up to this much quieter
     noise: NonNegativeFloat = 0.5  # standard deviation of noise on z-scores at the start ...
     noise_kimg: NonNegativeFloat = 10.0  # ... fading to nothing over this many thousand images
-    probability: float = Field(default=0.5, ge=0, le=1)  # share of samples that each of the next four changes
-    tilt_db: NonNegativeFloat = 0.0  # up to this much brighter or darker at the ends of the spectrum
-    mel_shift: NonNegativeFloat = 0.0  # up to so many mel bands up or down
-    band_mask: float = Field(default=0.0, ge=0, lt=1)  # silence up to this share of neighbouring bands
-    step_mask: float = Field(default=0.0, ge=0, lt=1)  # silence up to this share of the loop, in one stretch
-    blur: NonNegativeFloat = 0.0  # blur, in cells, at the start ...
-    blur_kimg: NonNegativeFloat = 0.0  # ... fading to none over this many thousand images
 
 
 class TrainConfig(BaseModel, frozen=True, extra="forbid"):
@@ -109,11 +100,20 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     bf16: bool = False  # bfloat16 arithmetic: quicker on hardware that has it
 
 
-# Settings that did not prove themselves and are gone (decision 81), at the values that changed nothing: such files load.
+# Settings that did not prove themselves and are gone (decisions 81, 82), at the values that changed nothing: such files load.
 RETIRED: dict[str, dict[str, Any]] = {
     "generator": {"start": "constant"},
-    "discriminator": {"echo": False, "stddev": "whole"},
-    "augment": {"roll_together": False},
+    "discriminator": {"echo": False, "stddev": "whole", "small": 0.0, "small_channels": [16, 32, 64, 128]},
+    "augment": {
+        "roll_together": False,
+        "probability": 0.5,
+        "tilt_db": 0.0,
+        "mel_shift": 0.0,
+        "band_mask": 0.0,
+        "step_mask": 0.0,
+        "blur": 0.0,
+        "blur_kimg": 0.0,
+    },
 }
 
 
@@ -140,10 +140,8 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
         judge = self.discriminator
         if judge.kind == "projected" and not judge.networks:
             raise ValueError("discriminator.networks is empty. Name a network, such as 'yamnet', or set kind = 'stylegan2'")
-        if judge.small and (judge.kind != "projected" or not judge.bridge):
-            raise ValueError("discriminator.small goes with kind = 'projected' and bridge = true")
-        if judge.r1_gamma and judge.kind == "projected" and not judge.small:
-            raise ValueError("discriminator.r1_gamma needs kind = 'stylegan2' or small above 0; on features: feature_gamma")
+        if judge.r1_gamma and judge.kind == "projected":
+            raise ValueError("discriminator.r1_gamma is for kind = 'stylegan2'; on features: feature_gamma")
         if judge.feature_gamma and judge.kind == "stylegan2":
             raise ValueError("discriminator.feature_gamma is for kind = 'projected'; use r1_gamma")
         return self
