@@ -71,7 +71,6 @@ def test_general_stands_for_the_network_that_is_named() -> None:
         ({"train": {"batch": 0}}, "train.batch: Input should be greater than 0"),
         ({"discriminator": {"networks": []}}, "discriminator.networks is empty"),
         ({"discriminator": {"r1_gamma": 1.0}}, "r1_gamma is for kind = 'stylegan2'"),
-        ({"discriminator": {"kind": "stylegan2", "feature_gamma": 1.0}}, "feature_gamma is for kind = 'projected'"),
     ],
 )
 def test_settings_that_are_wrong_or_contradict(values: dict[str, object], text: str) -> None:
@@ -134,7 +133,7 @@ def test_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
     for part, key in (("discriminator", "fusion"), ("train", "condition"), ("augment", "gain_db")):
         del values["recipe"][part][key]
     values["recipe"]["discriminator"]["echo"] = False  # and keys that are gone were not in use
-    values["recipe"]["discriminator"] |= {"small": 0.0, "small_channels": [16, 32, 64, 128]}
+    values["recipe"]["discriminator"] |= {"small": 0.0, "small_channels": [16, 32, 64, 128], "feature_gamma": 0.0}
     values["recipe"]["augment"] |= {"tilt_db": 0.0, "probability": 0.5}
     folder.config.write_text(json.dumps(values))
     assert open_run(tmp_path, recipe, facts) == (folder, True)

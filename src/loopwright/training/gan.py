@@ -6,7 +6,7 @@ generator from the same features with their graph, judged by the heads as just u
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -24,8 +24,6 @@ from loopwright.training.parallel import ALONE, World
 from loopwright.training.seeds import generator_for
 
 __all__ = ["Gan", "PathLength", "descend", "draw_styles", "frozen", "hinge_d", "hinge_g", "train_step"]
-
-Features = Sequence[Sequence[Tensor]]
 
 
 class PathLength(nn.Module):
@@ -61,7 +59,6 @@ class Gan:
     z_scored: bool = False  # the discriminator takes z-scores instead of log-mels
     r1_gamma: float = 0.0  # of StyleGAN2's discriminator ...
     r1_every: int = 16  # ... lazily
-    feature_gamma: float = 0.0  # zero-centred penalties on features, real and fake
     path: PathLength | None = None
     path_weight: float = 2.0
     path_every: int = 4
@@ -161,17 +158,10 @@ def train_step(
             with torch.no_grad():
                 real_features = gan.discriminator.features(seen_real * scale + shift)
         detached = [[x.detach() for x in scales] for scales in fake_features]
-        leaves = [x for side in (real_features, detached) for scales in side for x in scales]
-        if gan.feature_gamma:
-            for leaf in leaves:
-                leaf.requires_grad_()
         on_real = gan.discriminator.judge(real_features, mine, real_turns)
         on_fake = gan.discriminator.judge(detached, mine, fake_turns)
         loss_d = loss_of_discriminator(gan.loss, on_real, on_fake)
-        penalised = loss_d
-        if gan.feature_gamma:
-            penalised = loss_d + 0.5 * gan.feature_gamma * gradient_penalty([*on_real, *on_fake], leaves)
-    norm_d = descend(gan.optimizer_d, penalised, name="loss/d", step=step, world=world)
+    norm_d = descend(gan.optimizer_d, loss_d, name="loss/d", step=step, world=world)
     scalars: dict[str, Tensor] = {}
     if gan.r1_gamma and step % gan.r1_every == 0:
         scalars["r1"] = _penalise_discriminator(gan, seen_real.detach(), mine, real_turns, step=step, world=world)
@@ -179,12 +169,7 @@ def train_step(
     # 2. Generator, through the heads as they are now, frozen for the length of the block.
     with frozen(gan.discriminator):
         with torch.autocast(real.device.type, dtype=torch.bfloat16, enabled=gan.bf16):
-            again: list[Tensor] | None = None
-            if gan.loss == "relativistic":
-                with torch.no_grad():
-                    again = gan.discriminator.judge(real_features, mine, real_turns)
-            verdict = gan.discriminator.judge(fake_features, mine, fake_turns)
-            loss_g = loss_of_generator(gan.loss, verdict, again)
+            loss_g = loss_of_generator(gan.loss, gan.discriminator.judge(fake_features, mine, fake_turns))
         norm_g = descend(gan.optimizer_g, loss_g, name="loss/g", step=step, world=world)
     if gan.path is not None and step % gan.path_every == 0:
         scalars["path"] = _smooth_generator(gan, batch, labels, seed=seed, step=step, world=world)
@@ -193,7 +178,7 @@ def train_step(
     gan.average.update(gan.generator, batch=batch, seen=seen + batch)
     with torch.no_grad():
         # share of logits beyond the hinge's margin, where the discriminator has nothing left to learn: 1 means it dominates;
-        # for the soft losses, beyond where a logit's gradient is below 5%
+        # for the logistic loss, beyond where a logit's gradient is below 5%
         margin = 1.0 if gan.loss == "hinge" else 3.0
         saturation = torch.stack(
             [(r > margin).float().mean() + (f < -margin).float().mean() for r, f in zip(on_real, on_fake, strict=True)]

@@ -190,7 +190,6 @@ def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
         z_scored=not isinstance(discriminator, ProjectedDiscriminator) or not judge.bridge,
         r1_gamma=judge.r1_gamma,
         r1_every=judge.r1_every,
-        feature_gamma=judge.feature_gamma,
         path=PathLength().to(device) if train.path_weight else None,
         path_weight=train.path_weight,
         path_every=train.path_every,

@@ -1,7 +1,6 @@
 """Adversarial losses and penalties. Logits come as one grid a head; every head has its own loss, then their mean.
 
-Names of recipes: "hinge" (arXiv:1705.02894), "logistic" (StyleGAN2's, non-saturating), "relativistic" (pairs of real and
-fake, arXiv:1807.00734, as R3GAN uses it).
+Names of recipes: "hinge" (arXiv:1705.02894), "logistic" (StyleGAN2's, non-saturating).
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from collections.abc import Iterable, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-LOSSES = ("hinge", "logistic", "relativistic")
 
 
 def mean_of(losses: Iterable[Tensor]) -> Tensor:
@@ -34,25 +31,20 @@ def loss_of_discriminator(kind: str, real: Sequence[Tensor], fake: Sequence[Tens
     """The discriminator's loss of a recipe."""
     if kind == "hinge":
         return hinge_d(real, fake)
-    if kind == "logistic":
-        return mean_of(F.softplus(-r).mean() + F.softplus(f).mean() for r, f in zip(real, fake, strict=True))
-    assert kind == "relativistic", kind
-    return mean_of(F.softplus(f - r).mean() for r, f in zip(real, fake, strict=True))
+    assert kind == "logistic", kind
+    return mean_of(F.softplus(-r).mean() + F.softplus(f).mean() for r, f in zip(real, fake, strict=True))
 
 
-def loss_of_generator(kind: str, fake: Sequence[Tensor], real: Sequence[Tensor] | None = None) -> Tensor:
-    """The generator's loss of a recipe; "relativistic" also needs the logits of the real batch."""
+def loss_of_generator(kind: str, fake: Sequence[Tensor]) -> Tensor:
+    """The generator's loss of a recipe."""
     if kind == "hinge":
         return hinge_g(fake)
-    if kind == "logistic":
-        return mean_of(F.softplus(-f).mean() for f in fake)
-    assert kind == "relativistic", kind
-    assert real is not None
-    return mean_of(F.softplus(r - f).mean() for r, f in zip(real, fake, strict=True))
+    assert kind == "logistic", kind
+    return mean_of(F.softplus(-f).mean() for f in fake)
 
 
 def gradient_penalty(logits: Iterable[Tensor], inputs: Sequence[Tensor]) -> Tensor:
-    """Mean over samples of the squared gradient of the summed mean logits by `inputs` (zero-centred; R1 on real, R2 on fake).
+    """Mean over samples of the squared gradient of the summed mean logits by `inputs` (zero-centred: R1).
 
     For one logit a sample this is |dD/dx|^2 of arXiv:1801.04406. A grid counts with its mean, so that its size does not matter.
     """

@@ -55,7 +55,6 @@ class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
     channels: tuple[PositiveInt, ...] = (32, 64, 128, 256, 256)  # of kind "stylegan2": one a scale, finest first
     r1_gamma: NonNegativeFloat = 0.0  # R1 of kind "stylegan2" ...
     r1_every: PositiveInt = 16  # ... every so many steps
-    feature_gamma: NonNegativeFloat = 0.0  # R1 and R2 on features, for the relativistic loss
 
     @property
     def network_names(self) -> tuple[str, ...]:
@@ -88,7 +87,7 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     ema_kimg: PositiveFloat = 2.0  # half-life of the average, in thousand images
     ema_rampup: NonNegativeFloat = 0.05  # at most this share of the images seen so far
     style_mixing: float = Field(default=0.5, ge=0, le=1)  # share of samples made from two styles
-    loss: Literal["hinge", "logistic", "relativistic"] = "hinge"  # "logistic" is StyleGAN2's
+    loss: Literal["hinge", "logistic"] = "hinge"  # "logistic" is StyleGAN2's
     path_weight: NonNegativeFloat = 0.0  # path-length regularisation (StyleGAN2's is 2) ...
     path_every: PositiveInt = 4  # ... every so many steps
     condition: str = ""  # manifest column of class labels, such as "style"; empty: unconditional
@@ -103,7 +102,13 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
 # Settings that did not prove themselves and are gone (decisions 81, 82), at the values that changed nothing: such files load.
 RETIRED: dict[str, dict[str, Any]] = {
     "generator": {"start": "constant"},
-    "discriminator": {"echo": False, "stddev": "whole", "small": 0.0, "small_channels": [16, 32, 64, 128]},
+    "discriminator": {
+        "echo": False,
+        "stddev": "whole",
+        "small": 0.0,
+        "small_channels": [16, 32, 64, 128],
+        "feature_gamma": 0.0,
+    },
     "augment": {
         "roll_together": False,
         "probability": 0.5,
@@ -141,9 +146,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
         if judge.kind == "projected" and not judge.networks:
             raise ValueError("discriminator.networks is empty. Name a network, such as 'yamnet', or set kind = 'stylegan2'")
         if judge.r1_gamma and judge.kind == "projected":
-            raise ValueError("discriminator.r1_gamma is for kind = 'stylegan2'; on features: feature_gamma")
-        if judge.feature_gamma and judge.kind == "stylegan2":
-            raise ValueError("discriminator.feature_gamma is for kind = 'projected'; use r1_gamma")
+            raise ValueError("discriminator.r1_gamma is for kind = 'stylegan2'")
         return self
 
 
