@@ -131,7 +131,7 @@ def test_a_whole_study_is_interrupted_goes_on_and_tells(tmp_path: Path, monkeypa
     best = min(m["kad/random:yamnet"] for m in metrics)
     assert r["best/kad/random:yamnet"]["low"] <= best <= r["best/kad/random:yamnet"]["high"]
     assert {s["label"] for s in result["speed"]} == {"R", "early"}
-    for name in ("study.md", "study.csv", "curves.png", "health.png"):
+    for name in ("study.md", "study.csv", "curves.png", "questions.png", "health.png"):
         assert (out / name).stat().st_size > 200
     page = (out / "study.md").read_text()
     assert "random features" in page
@@ -163,7 +163,7 @@ def test_a_record_stands_for_runs_made_elsewhere(tmp_path: Path, monkeypatch: py
     """One session trains a row, another goes on from what it recorded, without its run folders."""
     monkeypatch.setattr(loop, "build_features", cheap.build)
     monkeypatch.setattr(evaluate, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
-    for picture in ("plot_curves", "plot_health"):  # drawn in the test above; each takes a second
+    for picture in ("plot_curves", "plot_questions", "plot_health"):  # drawn in the test above; each takes a second
         monkeypatch.setattr(f"loopwright.pipeline.study.{picture}", lambda *_: None)
     data = cheap.write_data(tmp_path / "prepared")
     (tmp_path / "small.toml").write_text(STUDY.replace("seeds = [0, 1]", "seeds = [0]"))

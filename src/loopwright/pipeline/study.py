@@ -1,8 +1,8 @@
 """Studies: recipes x seeds under one budget, then curves, a table and speed-ups. Interrupted, the same command goes on.
 
 Out folder: `runs/` (one folder a row and seed, each an ordinary run), `study.json`, `study.md`, `study.csv`, `curves.png`,
-`health.png`. A record folder holds the same pages and, instead of runs, one small file for each finished one: what a later
-session or another machine needs to go on with the runs that are missing.
+`questions.png`, `health.png`. A record folder holds the same pages and, instead of runs, one small file for each finished one:
+what a later session or another machine needs to go on with the runs that are missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, Validation
 from loopwright.errors import ConfigError, LoopwrightError
 from loopwright.files import write_json, write_text
 from loopwright.pipeline.report import cell, markdown_table
-from loopwright.pipeline.study_plots import plot_curves, plot_health
+from loopwright.pipeline.study_plots import plot_curves, plot_health, plot_questions
 from loopwright.pipeline.train_gan import train
 from loopwright.training.recipe import Recipe, load_recipe, merge, parse_recipe
 from loopwright.training.runs import RunFolder, flat, slug
@@ -413,7 +413,12 @@ def collect(study: StudyConfig, data: Path, out: Path, record: Path | None = Non
     write_text(Path(out) / "study.md", to_markdown(result))
     write_text(Path(out) / "study.csv", to_csv(result))
     if any(len(c.ticks) > 1 for c in curves):
-        plot_curves(Path(out) / "curves.png", curves, judges)
+        whole = {number for number, row in enumerate(study.row) if row.until_kimg is None}
+        plot_curves(Path(out) / "curves.png", [c for c in curves if c.row in whole], judges)
+        of = {row.label: [c for c in curves if c.label == row.label] for row in study.row}
+        pairs = [(of[question["label"]], of[question["against"]]) for question in questions]
+        if pairs:
+            plot_questions(Path(out) / "questions.png", pairs, judges)
         plot_health(Path(out) / "health.png", curves)
     return result
 
@@ -591,7 +596,7 @@ def to_markdown(result: dict[str, Any]) -> str:
     failures = [(row["label"], seed, text) for row in result["rows"] for seed, text in row["failures"].items()]
     if failures:
         parts.append("\n## Runs that failed\n\n" + "".join(f"* {a}, seed {b}: {c}\n" for a, b, c in failures))
-    parts.append("\nCurves: curves.png. Saturation, gradients and spread of each run: health.png.\n")
+    parts.append("\nCurves: curves.png; each thing changed: questions.png; saturation, gradients and spread: health.png.\n")
     return "\n".join(parts)
 
 

@@ -31,10 +31,24 @@ def _figure(columns: int, rows: int) -> Any:
     return figure
 
 
-def _colour(row: int) -> Any:
+def _colours(curves: Sequence[CurveLike]) -> dict[int, Any]:
+    """A colour for each row that is drawn."""
     from matplotlib import colormaps
 
-    return colormaps["tab20"](row % 20)
+    return {row: colormaps["tab20"](at % 20) for at, row in enumerate(sorted({c.row for c in curves}))}
+
+
+def _draw(axis: Any, curve: CurveLike, at: Sequence[float], values: Sequence[float], colour: Any, label: str) -> None:
+    """One line; later seeds are dashed."""
+    if len(values):
+        axis.plot(at, values, color=colour, lw=1.1, ls="-" if curve.seed == 0 else "--", label=label)
+
+
+def _scale(axis: Any) -> None:
+    """Logarithmic where a score falls far; KAD may fall below 0."""
+    heights = [float(y) for drawn in axis.lines for y in drawn.get_ydata()]
+    if heights and max(heights) > 5 * max(min(heights), 0.1):
+        axis.set_yscale("symlog", linthresh=0.1)
 
 
 def _finish(figure: Any, axes: Sequence[Any], path: Path) -> None:
@@ -55,6 +69,7 @@ def _finish(figure: Any, axes: Sequence[Any], path: Path) -> None:
 def plot_curves(path: Path, curves: Sequence[CurveLike], judges: Sequence[str]) -> None:
     """A row of charts for each judge: KAD and FAD against images, KAD against minutes, coverage and density."""
     charts = [("kad", False), ("kad", True), ("fad", False), ("coverage", False), ("density", False)]
+    colours = _colours(curves)
     figure = _figure(len(charts), max(1, len(judges)))
     axes = figure.subplots(max(1, len(judges)), len(charts), squeeze=False)
     for line, judge in zip(axes, judges, strict=False):
@@ -62,35 +77,78 @@ def plot_curves(path: Path, curves: Sequence[CurveLike], judges: Sequence[str]) 
             for curve in curves:
                 kimg, seconds, values = curve.series(f"{name}/{judge}")
                 at = [s / 60 for s in seconds] if by_time else kimg
-                label = f"{curve.label} {curve.title}"
-                axis.plot(at, values, color=_colour(curve.row), lw=1.1, ls="-" if curve.seed == 0 else "--", label=label)
-            heights = [float(y) for drawn in axis.lines for y in drawn.get_ydata()]
-            if name in ("kad", "fad") and heights and max(heights) > 5 * max(min(heights), 0.1):
-                axis.set_yscale("symlog", linthresh=0.1)  # KAD may fall below 0
+                _draw(axis, curve, at, values, colours[curve.row], f"{curve.label} {curve.title}")
+            if name in ("kad", "fad"):
+                _scale(axis)
             axis.set_title(f"{name}, {judge}", fontsize=9)
             axis.set_xlabel("minutes of training" if by_time else "thousand images", fontsize=8)
     _finish(figure, list(axes.ravel()), path)
 
 
+def plot_questions(path: Path, pairs: Sequence[tuple[Sequence[CurveLike], Sequence[CurveLike]]], judges: Sequence[str]) -> None:
+    """KAD by each judge of a row and of the row it differs from in one thing: a chart for each question and judge."""
+    side = 2  # questions beside each other
+    figure = _figure(side * len(judges), -(-len(pairs) // side))
+    axes = figure.subplots(-(-len(pairs) // side), side * len(judges), squeeze=False).reshape(-1, len(judges))
+    for line, (asked, base) in zip(axes, pairs, strict=False):
+        for axis, judge in zip(line, judges, strict=True):
+            for curves, colour in ((base, "grey"), (asked, "tab:red")):
+                for curve in curves:
+                    kimg, _, values = curve.series(f"kad/{judge}")
+                    _draw(axis, curve, kimg, values, colour, "the row" if curves is asked else "the row it is asked against")
+            _scale(axis)
+            axis.set_title(f"{asked[0].label} (grey: {base[0].label}), kad {judge}", fontsize=8)
+            axis.set_xlabel("thousand images", fontsize=7)
+    for line in axes[len(pairs) :]:
+        for axis in line:
+            axis.set_axis_off()
+    _finish(figure, list(axes.ravel()), path)
+
+
 def plot_health(path: Path, curves: Sequence[CurveLike]) -> None:
-    """Saturation and D's loss (dominance), spread of fakes beside real (collapse), gradient norms; limits dotted."""
+    """Saturation and D's loss (dominance), spread of fakes beside real (collapse), gradient norms; limits dotted.
+
+    Rows where the second half shows neither are grey: nearly every row makes few things at first.
+    """
     charts = ["saturation", "loss/d", "spread of generated / of real", "grad/g", "grad/d"]
     figure = _figure(len(charts), 1)
     axes = list(figure.subplots(1, len(charts), squeeze=False).ravel())
+    ill = [c for c in curves if _share(c, "dominance") > ILL or _share(c, "collapse") > ILL or _spread_at_end(c) > WILD]
+    colours = _colours([c for c in curves if c.row in {one.row for one in ill}])
     for axis, name in zip(axes, charts, strict=True):
-        for curve in curves:
+        for curve in sorted(curves, key=lambda c: c.row in colours):  # grey lies below
             if name.startswith("spread"):
-                rows = [t for t in curve.ticks if t.get("pairwise/real")]
-                at, values = [t["kimg"] for t in rows], [t["pairwise/fake"] / t["pairwise/real"] for t in rows]
+                at, values = _spread(curve)
             else:
                 at, _, values = curve.series(name)
-            label = f"{curve.label} {curve.title}"
-            axis.plot(at, values, color=_colour(curve.row), lw=1.1, ls="-" if curve.seed == 0 else "--", label=label)
+            label = f"{curve.label} {curve.title}" if curve.row in colours else "the others"
+            _draw(axis, curve, at, values, colours.get(curve.row, "lightgrey"), label)
         limit = {"saturation": 0.9, "spread of generated / of real": 0.5}.get(name)
         if limit is not None:
             axis.axhline(limit, color="black", lw=0.8, ls=":")
-        if name.startswith("grad") and axis.lines:
+        if name.startswith(("grad", "spread")) and axis.lines:
             axis.set_yscale("log")
         axis.set_title(name, fontsize=9)
         axis.set_xlabel("thousand images", fontsize=8)
     _finish(figure, axes, path)
+
+
+ILL = 0.2  # share of the ticks of a run's second half with a failure
+WILD = 5.0  # generated bars so many times further apart than real ones are no bars any more
+
+
+def _share(curve: CurveLike, key: str) -> float:
+    values = curve.series(key)[2]
+    values = values[len(values) // 2 :]
+    return sum(values) / len(values) if values else 0.0
+
+
+def _spread(curve: CurveLike) -> tuple[list[float], list[float]]:
+    """(kimg, mean distance of generated bars over that of real ones)."""
+    rows = [t for t in curve.ticks if t.get("pairwise/real")]
+    return [t["kimg"] for t in rows], [t["pairwise/fake"] / t["pairwise/real"] for t in rows]
+
+
+def _spread_at_end(curve: CurveLike) -> float:
+    values = _spread(curve)[1]
+    return values[-1] if values else 1.0
