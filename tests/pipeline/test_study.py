@@ -157,6 +157,13 @@ def test_a_whole_study_is_interrupted_goes_on_and_tells(tmp_path: Path, monkeypa
     other = load_study(str(tmp_path / "small.toml"), {"baseline": "R"})
     with pytest.raises(ConfigError, match="holds this study with another baseline"):
         run_study(other, data.path, out)
+    (tmp_path / "small.toml").write_text(STUDY.replace("random features", "chance"))
+    run_study(load_study(str(tmp_path / "small.toml")), data.path, out, report=lambda run, row: began.append(run))
+    assert not began
+    assert "| R | chance |" in (out / "study.md").read_text()
+    (tmp_path / "small.toml").write_text(STUDY.replace("until_kimg = 0.008", "until_kimg = 0.004"))
+    with pytest.raises(ConfigError, match="holds this study with another row early"):
+        run_study(load_study(str(tmp_path / "small.toml")), data.path, out)
 
 
 def test_a_record_stands_for_runs_made_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,12 +175,16 @@ def run_study(
 
 
 def _same_study(path: Path, keep: dict[str, Any]) -> None:
-    """A folder holds one study: settings may not change under its runs, but seeds, rows and the budget may grow."""
+    """A folder holds one study: settings may not change under its runs, but seeds, rows, budget and titles may."""
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
         changed = [key for key in ("set", "baseline", "judge") if before.get(key) != keep[key]]
         old = {row["label"]: row for row in before.get("row", [])}
-        changed += [f"row {row['label']}" for row in keep["row"] if row["label"] in old and old[row["label"]] != row]
+        changed += [
+            f"row {row['label']}"
+            for row in keep["row"]
+            if row["label"] in old and old[row["label"]] | {"title": row["title"]} != row
+        ]
         if changed:
             raise ConfigError(
                 f"{path.parent} holds this study with another {', '.join(changed)}. Choose another --out, or put it back."
