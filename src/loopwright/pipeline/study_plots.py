@@ -9,6 +9,10 @@ from typing import Any, Protocol
 from loopwright.files import atomic_path
 
 
+ILL = 0.2  # share of the ticks of a run's second half with a failure
+WILD = 5.0  # generated bars so many times further apart than real ones are no bars any more
+
+
 class CurveLike(Protocol):
     """One run."""
 
@@ -131,10 +135,6 @@ def plot_health(path: Path, curves: Sequence[CurveLike]) -> None:
         axis.set_title(name, fontsize=9)
         axis.set_xlabel("thousand images", fontsize=8)
     _finish(figure, axes, path)
-
-
-ILL = 0.2  # share of the ticks of a run's second half with a failure
-WILD = 5.0  # generated bars so many times further apart than real ones are no bars any more
 
 
 def _share(curve: CurveLike, key: str) -> float:
