@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from loopwright.files import atomic_path
 
-
 ILL = 0.2  # share of the ticks of a run's second half with a failure
 WILD = 5.0  # generated bars so many times further apart than real ones are no bars any more
 
