@@ -1,6 +1,6 @@
 """The whole training step (row D: VGGish's layout) at the paper's sizes against the literal reference, in the same process.
 
-    python benchmarks/training_step.py [--pairs 2] [--batch 4] [--small-only]
+    python benchmarks/training_step.py [--pairs 2] [--batch 4]
 
 VGGish has random weights here: time does not depend on their values. CPU time on one thread, in alternating pairs.
 """
