@@ -600,7 +600,8 @@ def to_markdown(result: dict[str, Any]) -> str:
     failures = [(row["label"], seed, text) for row in result["rows"] for seed, text in row["failures"].items()]
     if failures:
         parts.append("\n## Runs that failed\n\n" + "".join(f"* {a}, seed {b}: {c}\n" for a, b, c in failures))
-    parts.append("\nCurves: curves.png; each thing changed: questions.png; saturation, gradients and spread: health.png.\n")
+    asked = "each thing changed: questions.png; " if result["questions"] else ""
+    parts.append(f"\nCurves: curves.png; {asked}saturation, gradients and spread: health.png.\n")
     return "\n".join(parts)
 
 
