@@ -111,7 +111,7 @@ def plot_questions(path: Path, pairs: Sequence[tuple[Sequence[CurveLike], Sequen
 def plot_health(path: Path, curves: Sequence[CurveLike]) -> None:
     """Saturation and D's loss (dominance), spread of fakes beside real (collapse), gradient norms; limits dotted.
 
-    Rows where the second half shows neither are grey: nearly every row makes few things at first.
+    Grey: rows whose second half shows neither and that end near real bars. Nearly every row makes few things at first.
     """
     charts = ["saturation", "loss/d", "spread of generated / of real", "grad/g", "grad/d"]
     figure = _figure(len(charts), 1)
