@@ -24,10 +24,10 @@ from timing import alternate, machine, median, ratio
 
 from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig
 from loopwright.files import save_tensors
-from loopwright.pipeline.bundled import BUNDLED
-from loopwright.pipeline.maker import Maker
-from loopwright.pipeline.onnx_model import load_maker
-from loopwright.training.loop import MODEL_FORMAT, build_generator
+from loopwright.making.bundled import BUNDLED
+from loopwright.making.model import Maker
+from loopwright.making.onnx_model import load_maker
+from loopwright.training.gan_loop import MODEL_FORMAT, build_generator
 from loopwright.training.recipe import load_recipe
 from loopwright.vocoder.house import HOUSE_SIZES, HouseVocoder
 from loopwright.vocoder.melgan import MelGan, MelGanConfig, remove_weight_norm

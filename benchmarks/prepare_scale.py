@@ -22,7 +22,7 @@ import json, resource, sys, time
 from pathlib import Path
 from loopwright.config import LOOP16
 from loopwright.data.settings import PrepareSettings
-from loopwright.pipeline.prepare import prepare
+from loopwright.tasks.prepare import prepare
 report = prepare(Path(sys.argv[1]), Path(sys.argv[2]), PrepareSettings(mel=LOOP16), workers=1)
 use = resource.getrusage(resource.RUSAGE_SELF)
 print(json.dumps({"files": report.files, "kept": report.kept, "rows": report.rows, "duplicates": report.duplicates,

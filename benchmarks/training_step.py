@@ -22,7 +22,7 @@ from loopwright.models.discriminator import ProjectedDiscriminator
 from loopwright.models.generator import Generator
 from loopwright.training.augment import Augment
 from loopwright.training.ema import Average
-from loopwright.training.gan import Gan, train_step
+from loopwright.training.gan_step import Gan, train_step
 
 
 def our_step(channels: tuple[int, ...], batch: int, *, bf16: bool = False) -> Callable[[], object]:

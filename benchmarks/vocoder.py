@@ -17,8 +17,8 @@ import torch
 
 from loopwright.audio.mel import LogMel
 from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig
-from loopwright.pipeline.maker import white_noise
-from loopwright.pipeline.onnx_model import load_vocoder
+from loopwright.making.model import white_noise
+from loopwright.making.onnx_model import load_vocoder
 from loopwright.vocoder import Vocoder
 from loopwright.vocoder.griffinlim import GriffinLim
 from loopwright.vocoder.house import HOUSE_SIZES, HouseVocoder

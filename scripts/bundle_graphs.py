@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from loopwright.config import LOOP16, LOOP48
-from loopwright.light.session import graph_path
-from loopwright.light.vocoders import house_sizes
+from loopwright.making.bundled import BUNDLED, bundled_models
+from loopwright.making.graphs import generator_graphs, generator_sizes, house_graph, write_graph
+from loopwright.making.onnx_session import graph_path
+from loopwright.making.onnx_vocoders import house_sizes
 from loopwright.models.generator import Generator
-from loopwright.pipeline.bundled import BUNDLED, bundled_models
-from loopwright.pipeline.graphs import generator_graphs, generator_sizes, house_graph, write_graph
-from loopwright.training.loop import build_generator, load_model
+from loopwright.training.gan_loop import build_generator, load_model
 from loopwright.training.recipe import load_recipe
 from loopwright.vocoder.house import HOUSE_SIZES, HouseVocoder
 from loopwright.vocoder.modelfile import read

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from loopwright.pipeline.loop import loudness_lufs
-from loopwright.pipeline.maker import Maker
-from loopwright.pipeline.onnx_model import load_maker
+from loopwright.making.loop import loudness_lufs
+from loopwright.making.model import Maker
+from loopwright.making.onnx_model import load_maker
 
 TEMPOS = range(60, 201)
 SPREAD_DB = 3.0

@@ -23,10 +23,10 @@ from loopwright import metrics
 from loopwright.data import PreparedData
 from loopwright.features import build_embedder
 from loopwright.files import write_json, write_text
-from loopwright.pipeline.report import cell, markdown_table
-from loopwright.training.evaluate import generate_batch, to_log_mels
-from loopwright.training.loop import load_model
+from loopwright.measuring.report import cell, markdown_table
+from loopwright.training.gan_loop import load_model
 from loopwright.training.runs import RunFolder
+from loopwright.training.tick import generate_batch, to_log_mels
 
 REPEATS = 60
 Scores = dict[str, dict[str, float]]

@@ -9,8 +9,8 @@ import argparse
 import json
 from pathlib import Path
 
-from loopwright.pipeline.study import Curve
-from loopwright.pipeline.study_plots import plot_curves
+from loopwright.study.plots import plot_curves
+from loopwright.study.run import Curve
 
 
 def main() -> None:

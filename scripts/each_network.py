@@ -23,7 +23,7 @@ from loopwright.data import PreparedData
 from loopwright.errors import WeightsError
 from loopwright.features import build
 from loopwright.files import write_json, write_text
-from loopwright.pipeline.train_gan import train
+from loopwright.tasks.train_gan import train
 
 # cheapest first; the widest last
 NETWORKS = (

@@ -12,7 +12,7 @@ import numpy as np
 
 from loopwright.audio.picture import mel_sheet
 from loopwright.data import PreparedData
-from loopwright.pipeline.model import load
+from loopwright.making.torch_model import load
 
 
 def main(name: str, prepared: str, out: str) -> None:

@@ -25,8 +25,8 @@ from loopwright.data import PreparedData
 from loopwright.data.scan import find_audio
 from loopwright.features import build_embedder, load_judge
 from loopwright.files import atomic_path, write_json, write_text
-from loopwright.pipeline.embedding_cache import EmbeddingCache, content_hash
-from loopwright.pipeline.evaluate import _through
+from loopwright.measuring.cache import EmbeddingCache, content_hash
+from loopwright.measuring.evaluate import _through
 
 SIZES = (100, 200, 500, 1000, 1500, 2000, 5000)
 NAMES = ("fad", "fad_inf", "kad", "coverage")

@@ -23,10 +23,10 @@ from loopwright.audio.io import read_audio
 from loopwright.audio.resample import resample_circle
 from loopwright.audio.stretch import stretch_circle
 from loopwright.features import load_judge
+from loopwright.measuring.cache import EmbeddingCache
+from loopwright.measuring.evaluate import Library, Measured, Settings, _library, _measure
+from loopwright.measuring.sides import Loop, Read, Side
 from loopwright.metrics.loops import wrap_jump
-from loopwright.pipeline.embedding_cache import EmbeddingCache
-from loopwright.pipeline.evaluate import Library, Measured, Settings, _library, _measure
-from loopwright.pipeline.sides import Loop, Read, Side
 
 RATE = 48_000
 BAR = 96_000

@@ -11,7 +11,7 @@ from pathlib import Path
 import soundfile
 
 from loopwright.cli.generate import parse_seeds
-from loopwright.pipeline.onnx_model import load_maker
+from loopwright.making.onnx_model import load_maker
 
 
 def main(name: str, seeds: str, out: str) -> None:

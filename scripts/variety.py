@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from loopwright.data import PreparedData
-from loopwright.pipeline.maker import find_model
-from loopwright.training.gan import spread
-from loopwright.training.loop import load_model
+from loopwright.making.model import find_model
+from loopwright.training.gan_loop import load_model
+from loopwright.training.gan_step import spread
 
 
 def rhythm(scores: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loopwright.pipeline.loop import Loop
-    from loopwright.pipeline.model import Model, load
+    from loopwright.making.loop import Loop
+    from loopwright.making.torch_model import Model, load
 
 __all__ = ["Loop", "Model", "load"]
 
@@ -18,11 +18,11 @@ __all__ = ["Loop", "Model", "load"]
 def __getattr__(name: str) -> Any:
     """Import the API when it is used: `import loopwright` alone costs nothing."""
     if name == "Loop":
-        from loopwright.pipeline.loop import Loop
+        from loopwright.making.loop import Loop
 
         return Loop
     if name in ("load", "Model"):
-        from loopwright.pipeline import model
+        from loopwright.making import torch_model as model
 
         return getattr(model, name)
     raise AttributeError(f"module 'loopwright' has no attribute '{name}'")

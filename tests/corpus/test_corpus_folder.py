@@ -22,7 +22,7 @@ from loopwright.corpus.demo import STYLES, DemoRenderer, demo_bars, render_demo
 from loopwright.corpus.folder import BAR_SAMPLES, COLUMNS, RATE_HZ, WAV_BYTES, write_corpus
 from loopwright.errors import BusyError, InputError
 from loopwright.files import locked
-from loopwright.pipeline.corpus import make_drums
+from loopwright.tasks.corpus import make_drums
 
 
 def contents(folder: Path) -> dict[str, bytes]:

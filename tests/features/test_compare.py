@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from loopwright.data import PreparedData
 from loopwright.errors import InputError
-from loopwright.pipeline.features import _pool, _probe, compare, write_comparison
+from loopwright.tasks.features import _pool, _probe, compare, write_comparison
 
 
 def test_a_network_is_compared_on_labels_and_against_generated_bars(prepared: Path, tmp_path: Path) -> None:

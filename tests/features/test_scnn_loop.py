@@ -14,15 +14,15 @@ from loopwright.config import LOOP16, LOOP48
 from loopwright.errors import ConfigError, InputError
 from loopwright.features import build, load_judge, load_network
 from loopwright.features.scnn_loop import ScnnLoop
-from loopwright.pipeline.train_classifier import held_out_sources, make_config, train_classifier, write_network
-from loopwright.training.classifier import (
+from loopwright.tasks.train_classifier import held_out_sources, make_config, train_classifier, write_network
+from loopwright.training.classifier_loop import (
     ClassifierConfig,
     LoopClassifier,
     accuracy,
     augment,
     train_step,
 )
-from loopwright.training.classifier import (
+from loopwright.training.classifier_loop import (
     build as build_trainee,
 )
 

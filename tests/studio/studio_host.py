@@ -16,14 +16,14 @@ import uvicorn
 
 from loopwright.config import LOOP16
 from loopwright.files import save_tensors
-from loopwright.pipeline.directions import Direction, directions_path, save_directions
-from loopwright.pipeline.library import Library
+from loopwright.making.directions import Direction, directions_path, save_directions
 from loopwright.studio.app import create_app
 from loopwright.studio.engine import Engine
 from loopwright.studio.jobs import Jobs
+from loopwright.studio.library import Library
 from loopwright.studio.runs import Runs
 from loopwright.studio.serve import listen
-from loopwright.training.loop import MODEL_FORMAT, build_generator
+from loopwright.training.gan_loop import MODEL_FORMAT, build_generator
 from loopwright.training.recipe import load_recipe
 
 W_DIM = 32

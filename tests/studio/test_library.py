@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from loopwright.audio.png import gray_png
 from loopwright.audio.wavmeta import read_chunks
 from loopwright.errors import InputError
-from loopwright.pipeline.library import Library, gray_png, id_of, picture_of
-from loopwright.pipeline.loop import Loop
+from loopwright.making.loop import Loop
+from loopwright.making.picture import picture_of
+from loopwright.studio.library import Library, id_of
 
 
 def a_loop(name: str = "Loopwright_Test_120_loop_bababa", hz: float = 440.0, beats: int = 4) -> Loop:

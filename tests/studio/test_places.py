@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from loopwright.errors import InputError
-from loopwright.pipeline import explore
-from loopwright.pipeline.directions import directions_path, load_directions
-from loopwright.pipeline.explore import Place
-from loopwright.pipeline.model import Model, load
-from loopwright.pipeline.variations import Projected
+from loopwright.making import places as explore
+from loopwright.making.directions import directions_path, load_directions
+from loopwright.making.places import Place
+from loopwright.making.project import Projected
+from loopwright.making.torch_model import Model, load
 
 
 @pytest.fixture(scope="module")

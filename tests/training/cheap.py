@@ -23,7 +23,8 @@ from loopwright.config import LOOP16, MelConfig
 from loopwright.data import PreparedData
 from loopwright.data.prepared import PreparedWriter
 from loopwright.features.registry import split_name
-from loopwright.training import evaluate, loop
+from loopwright.training import gan_loop as loop
+from loopwright.training import tick as evaluate
 
 SIZES: dict[str, Any] = {
     "generator": {"dims": 1, "channels": [12, 12, 8, 8], "z_dim": 6, "w_dim": 8, "mapping_layers": 2},
@@ -101,7 +102,7 @@ def write_data(path: Path, *, rows: int = 40, labelled: bool = True) -> Prepared
 
 
 def main() -> None:
-    from loopwright.pipeline.train_gan import train
+    from loopwright.tasks.train_gan import train
 
     torch.set_num_threads(1)
     install()

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import cheap
 
 from loopwright.data import PreparedData
-from loopwright.training import evaluate, loop
+from loopwright.training import gan_loop as loop
+from loopwright.training import tick as evaluate
 
 
 @pytest.fixture(scope="session")

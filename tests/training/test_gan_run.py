@@ -21,10 +21,10 @@ from loopwright.audio.io import read_audio
 from loopwright.data import PreparedData
 from loopwright.errors import BusyError, InputError, TrainingDivergedError, WeightsError
 from loopwright.files import load_tensors, locked
-from loopwright.pipeline.train_gan import train
-from loopwright.training import loop
-from loopwright.training.gan import descend
-from loopwright.training.loop import build_gan, load_model
+from loopwright.tasks.train_gan import train
+from loopwright.training import gan_loop as loop
+from loopwright.training.gan_loop import build_gan, load_model
+from loopwright.training.gan_step import descend
 from loopwright.training.recipe import load_recipe
 from loopwright.training.runs import RunFolder
 
@@ -63,7 +63,7 @@ def assert_same(a: RunFolder, b: RunFolder) -> None:
 def unbroken(hits: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "build_features", cheap.build)
-        patch.setattr("loopwright.training.evaluate.build_embedder", lambda name, mel: cheap.CheapEmbedder())
+        patch.setattr("loopwright.training.tick.build_embedder", lambda name, mel: cheap.CheapEmbedder())
         return run(hits, tmp_path_factory.mktemp("unbroken"))
 
 
@@ -164,7 +164,7 @@ def test_ticks_measure_what_would_come_out_of_a_generator_that_draws_far_outside
             highest.append(float(log_mel.max()))
             return super().forward(log_mel)
 
-    monkeypatch.setattr("loopwright.training.evaluate.build_embedder", lambda name, mel: Recording())
+    monkeypatch.setattr("loopwright.training.tick.build_embedder", lambda name, mel: Recording())
     plain = loop.generate_batch
     monkeypatch.setattr(loop, "generate_batch", lambda *args, **more: plain(*args, **more) * 1e4)
     folder = run(hits, tmp_path / "runs")

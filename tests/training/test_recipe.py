@@ -12,8 +12,8 @@ import torch
 
 from loopwright.data import PreparedData
 from loopwright.errors import ConfigError, InputError, WeightsError
-from loopwright.training.gan import train_step
-from loopwright.training.loop import Batches, build_gan, styles_of
+from loopwright.training.gan_loop import Batches, build_gan, styles_of
+from loopwright.training.gan_step import train_step
 from loopwright.training.recipe import load_recipe, parse_recipe, recipe_names
 from loopwright.training.runs import open_run
 
@@ -144,7 +144,7 @@ def test_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
 
 
 def test_corpus_smaller_than_a_batch(tmp_path: Path, cheap_networks: None) -> None:
-    from loopwright.pipeline.train_gan import train
+    from loopwright.tasks.train_gan import train
 
     cheap.write_data(tmp_path / "p", rows=6)
     with pytest.raises(InputError, match="has 3 training bars, fewer than one batch of 4"):

@@ -15,8 +15,8 @@ from loopwright.cli import cli
 from loopwright.config import LOOP16, LOOP48
 from loopwright.data import PreparedData, PreparedWriter
 from loopwright.errors import ConfigError, LoopwrightError
-from loopwright.pipeline.train_vocoder import Together
-from loopwright.pipeline.vocode import attack_errors, mel_errors, onset_samples, stft_errors
+from loopwright.measuring.vocoders import attack_errors, mel_errors, onset_samples, stft_errors
+from loopwright.tasks.train_vocoder import Together
 from loopwright.vocoder import load
 
 SMALL = ["--frames", "16", "--batch", "1", "--set", "model.dim=16", "--set", "model.layers=1", "--set", "model.refine=1"]

@@ -14,7 +14,7 @@ from loopwright.errors import ConfigError, InputError, TrainingDivergedError
 from loopwright.files import load_tensors, save_tensors
 from loopwright.training import melgan
 from loopwright.training.house_vocoder import HouseTrainConfig, build, learning_rate, roughen
-from loopwright.training.vocoder import Trainee, circular_crop, draw_batch, load_checkpoint, save_checkpoint, train
+from loopwright.training.vocoder_loop import Trainee, circular_crop, draw_batch, load_checkpoint, save_checkpoint, train
 from loopwright.vocoder.discriminators import PERIODS, Adversary, discriminator_hinge, feature_matching
 from loopwright.vocoder.house import HouseConfig
 from loopwright.vocoder.losses import amplitudes, convergence, distance, hop_for, spectral_energy

@@ -64,7 +64,7 @@ def drums(groove: Path, oneshots: Path, out: Path, count: int, seed: int, worker
 
     Example: loopwright corpus drums --groove data/groove --oneshots data/oneshots -o corpus/drums
     """
-    from loopwright.pipeline.corpus import make_drums
+    from loopwright.tasks.corpus import make_drums
 
     skipped: list[str] = []
     with _progress() as progress:
@@ -89,7 +89,7 @@ def synth(waveforms: Path, tonal: Path, chords: Path, out: Path, count: int, see
 
     Example: loopwright corpus synth --waveforms data/waveforms --tonal data/tonal --chords data/chords -o corpus/synth
     """
-    from loopwright.pipeline.corpus import make_synth
+    from loopwright.tasks.corpus import make_synth
 
     with _progress() as progress:
         rendered = make_synth(waveforms, tonal, chords, out, n=count, seed=seed, workers=workers, progress=progress)
@@ -105,7 +105,7 @@ def demo(out: Path, count: int, seed: int) -> None:
 
     Example: loopwright corpus demo -o corpus/demo -n 360
     """
-    from loopwright.pipeline.corpus import make_demo
+    from loopwright.tasks.corpus import make_demo
 
     with _progress() as progress:
         folder = make_demo(out, n=count, seed=seed, progress=progress)

@@ -32,7 +32,7 @@ def _lines(value: dict[str, Any], indent: str = "") -> list[str]:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def inspect(prepared: Path, row: int | None, as_json: bool) -> None:
     """Say what a PREPARED folder holds. Example: loopwright dataset inspect prepared/mine --row 7"""
-    from loopwright.pipeline.dataset import inspect as run
+    from loopwright.tasks.dataset import inspect as run
 
     value = run(prepared, row)
     click.echo(json.dumps(value, ensure_ascii=False) if as_json else "\n".join(_lines(value)))
@@ -47,7 +47,7 @@ def stats(prepared: Path, png: Path | None, as_json: bool) -> None:
 
     Example: loopwright dataset stats prepared/mine --png mine.png
     """
-    from loopwright.pipeline import dataset as pipeline
+    from loopwright.tasks import dataset as pipeline
 
     value = pipeline.stats(prepared)
     click.echo(json.dumps(value, ensure_ascii=False) if as_json else "\n".join(_lines(value)))

@@ -8,7 +8,7 @@ import click
 @click.command()
 def doctor() -> None:
     """Say what is installed, what is found, and what is missing."""
-    from loopwright.pipeline.doctor import examine
+    from loopwright.tasks.doctor import examine
 
     worst = 0
     for check in examine():

@@ -61,10 +61,10 @@ def evaluate(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from loopwright.pipeline.embedding_cache import default_path
-    from loopwright.pipeline.evaluate import METRICS, Settings
-    from loopwright.pipeline.evaluate import evaluate as run
-    from loopwright.pipeline.sides import is_run
+    from loopwright.measuring.cache import default_path
+    from loopwright.measuring.evaluate import METRICS, Settings
+    from loopwright.measuring.evaluate import evaluate as run
+    from loopwright.measuring.sides import is_run
 
     settings = Settings(
         judges=tuple(name.strip() for name in judges.split(",") if name.strip()),

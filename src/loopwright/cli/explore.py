@@ -11,7 +11,7 @@ import click
 from loopwright.cli.generate import parse_seeds
 
 if TYPE_CHECKING:
-    from loopwright.pipeline.loop import Loop
+    from loopwright.making.loop import Loop
 
 Command = Callable[..., Any]
 
@@ -40,7 +40,7 @@ def pack_options(default: str) -> Callable[[Command], Command]:
 
 
 def _write(loops: list[Loop], out: Path, force: bool, facts: dict[str, Any]) -> None:
-    from loopwright.pipeline.generate import write_pack
+    from loopwright.making.pack import write_pack
 
     click.echo(write_pack(loops, out, facts=facts, force=force))
 
@@ -59,8 +59,8 @@ def interpolate(model: str, a: int, b: int, count: int, bars: str, bpm: float, r
 
     Example: loopwright interpolate drums 3 17 -n 8 --bpm 128 -o Walk
     """
-    from loopwright.pipeline.mixing import walk
-    from loopwright.pipeline.model import load
+    from loopwright.making.mixing import walk
+    from loopwright.making.torch_model import load
 
     loops = walk(load(model), a, b, n=count, bpm=bpm, bars=int(bars), rate_hz=rate_hz)
     _write(loops, out, force, {"model": model, "from": a, "to": b})
@@ -83,8 +83,8 @@ def mix(model: str, a: str, b: str, levels: str, bpm: float, rate_hz: int, out: 
 
     Example: loopwright mix drums 0-3 10-13 --levels fine -o Mix
     """
-    from loopwright.pipeline.mixing import mix as cross
-    from loopwright.pipeline.model import load
+    from loopwright.making.mixing import mix as cross
+    from loopwright.making.torch_model import load
 
     rows, columns = parse_seeds(a), parse_seeds(b)
     loops = cross(load(model), rows, columns, level=levels, bpm=bpm, rate_hz=rate_hz)
@@ -115,8 +115,8 @@ def edit(
 
     Example: loopwright edit drums --seeds 0-3 --direction brightness --amount 2 -o Brighter
     """
-    from loopwright.pipeline.mixing import edit as move
-    from loopwright.pipeline.model import load
+    from loopwright.making.mixing import edit as move
+    from loopwright.making.torch_model import load
 
     if len(names) != len(amounts):
         raise click.UsageError(f"{len(names)} directions but {len(amounts)} amounts: give one --amount a --direction.")
@@ -134,8 +134,8 @@ def directions(model: str, count: int, save: bool) -> None:
 
     Of each it says what it does to all of these.
     """
-    from loopwright.pipeline.directions import FEATURES, directions_path, find_directions, save_directions
-    from loopwright.pipeline.model import load
+    from loopwright.making.directions import FEATURES, directions_path, find_directions, save_directions
+    from loopwright.making.torch_model import load
 
     loaded = load(model)
     found = find_directions(loaded, count=count)
@@ -164,8 +164,8 @@ def styles(model: str, network: str, count: int, least: float, save: bool) -> No
 
     Example: loopwright styles runs/mine --network scnn_loop_synth --save
     """
-    from loopwright.pipeline.model import load
-    from loopwright.pipeline.styles import find_styles, save_table, table_path
+    from loopwright.making.styles import find_styles, save_table, table_path
+    from loopwright.making.torch_model import load
 
     loaded = load(model)
     table = find_styles(loaded, network, looked_at=count, least=least)
@@ -206,8 +206,8 @@ def variations(
 
     Example: loopwright variations break.wav -n 8 -o Breaks
     """
-    from loopwright.pipeline.model import load
-    from loopwright.pipeline.variations import neighbours, project, target_log_mel
+    from loopwright.making.project import neighbours, project, target_log_mel
+    from loopwright.making.torch_model import load
 
     loaded = load(model)
     target, own_bpm = target_log_mel(loaded, file)

@@ -19,7 +19,7 @@ def export(model: str, out: Path, full: bool, onnx: bool, vocoder: str | None, f
 
     Examples: loopwright export runs/00003-house -o mine.safetensors; loopwright export drums --onnx -o drums-onnx
     """
-    from loopwright.pipeline.export import export_model, export_onnx
+    from loopwright.making.export import export_model, export_onnx
 
     if onnx:
         click.echo(export_onnx(model, out, vocoder=vocoder, force=force))

@@ -22,7 +22,7 @@ def list_(weights: Path | None, checksums: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from loopwright.pipeline.features import list_networks
+    from loopwright.tasks.features import list_networks
 
     table = Table("network", "what", "licence", "MB", "found", box=None, pad_edge=False)
     for row in list_networks(weights, checksums=checksums):
@@ -41,7 +41,7 @@ def fetch(name: str, folder: Path | None) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from loopwright.pipeline.features import fetch as run
+    from loopwright.tasks.features import fetch as run
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -59,7 +59,7 @@ def import_(file: Path, name: str | None, folder: Path | None) -> None:
 
     Example: loopwright features import vggish-10086976.pth
     """
-    from loopwright.pipeline.features import import_file
+    from loopwright.tasks.features import import_file
 
     found, path = import_file(file, name, folder)
     click.echo(f"{found}: {path}")
@@ -71,7 +71,7 @@ def import_(file: Path, name: str | None, folder: Path | None) -> None:
 def verify(names: tuple[str, ...], weights: Path | None) -> None:
     """Run the check values of NAMES, or of all networks found. Example: loopwright features verify yamnet"""
     from loopwright.errors import LoopwrightError
-    from loopwright.pipeline.features import verify_all
+    from loopwright.tasks.features import verify_all
 
     good = True
     for name, outcome in verify_all(list(names), weights):
@@ -103,8 +103,8 @@ def compare(
 
     Example: loopwright features compare prepared/drums16 --generated prepared/generated -o compared
     """
-    from loopwright.pipeline.features import Compared, write_comparison
-    from loopwright.pipeline.features import compare as run
+    from loopwright.tasks.features import Compared, write_comparison
+    from loopwright.tasks.features import compare as run
 
     def report(row: Compared) -> None:
         click.echo(

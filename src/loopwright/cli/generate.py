@@ -68,8 +68,8 @@ def generate(
 
     Example: loopwright generate drums -n 16 --bpm 124 -o Night
     """
-    from loopwright.pipeline.generate import generate_pack
-    from loopwright.pipeline.loop import Loop
+    from loopwright.making.loop import Loop
+    from loopwright.making.pack import generate_pack
 
     def show(path: Path, loop: Loop) -> None:
         click.echo(f"{path}  {loop.bpm:.3f} BPM  {len(loop.samples)} samples", err=True)

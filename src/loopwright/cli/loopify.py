@@ -34,7 +34,7 @@ def loopify(
 
     Example: loopwright loopify take3.wav --bpm 120 --bars 4 -o loops
     """
-    from loopwright.pipeline import loopify as pipeline
+    from loopwright.tasks import loopify as pipeline
 
     failed = 0
     for file, name in zip(files, pipeline.names_of_loops(files, bpm), strict=True):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from loopwright.pipeline.prepare import PrepareReport, PrepareSettings
+    from loopwright.tasks.prepare import PrepareReport, PrepareSettings
 
 
 @contextmanager
@@ -74,8 +74,8 @@ def prepare(
     Interrupted, the same command continues. Example: loopwright prepare ~/loops -o prepared/mine
     """
     from loopwright.config import REPRESENTATIONS
-    from loopwright.pipeline import prepare as pipeline
-    from loopwright.pipeline.prepare import PrepareSettings, check_families
+    from loopwright.tasks import prepare as pipeline
+    from loopwright.tasks.prepare import PrepareSettings, check_families
 
     settings = PrepareSettings(
         mel=REPRESENTATIONS[representation],
@@ -102,7 +102,7 @@ def prepare(
 def _dry_run(folder: Path, settings: PrepareSettings, limit: int | None, workers: int | None) -> None:
     from rich.console import Console
 
-    from loopwright.pipeline.prepare import judge
+    from loopwright.tasks.prepare import judge
 
     kept = rows = files = 0
     console = Console(highlight=False, soft_wrap=True)

@@ -49,7 +49,7 @@ def study(
     Example: loopwright study paper-cpu --data prepared/drums16 -o studies/paper-cpu
     """
     from loopwright.errors import ConfigError
-    from loopwright.pipeline.study import collect, load_study, only_rows, run_study
+    from loopwright.study.run import collect, load_study, only_rows, run_study
 
     changes: dict[str, Any] = {}
     if kimg is not None:

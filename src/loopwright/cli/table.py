@@ -21,6 +21,6 @@ def table(runs: tuple[Path, ...], form: str, intervals: bool, merge: bool) -> No
 
     Example: loopwright table runs --format latex > table.tex
     """
-    from loopwright.pipeline.table import table as make
+    from loopwright.measuring.table import table as make
 
     click.echo(make(runs, form=form, intervals=intervals, merge=merge), nl=False)  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ def classifier(
     Example: loopwright train classifier prepared/drums16 -o runs/styles --label style
     """
     from loopwright.cli.train_gan import parse_overrides
-    from loopwright.pipeline.train_classifier import make_config, train_classifier
+    from loopwright.tasks.train_classifier import make_config, train_classifier
 
     given = {"width": width, "steps": steps, "batch": batch, "lr": lr, "seed": seed}
     values = parse_overrides(overrides) | {key: value for key, value in given.items() if value is not None}

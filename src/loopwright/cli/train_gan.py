@@ -73,7 +73,7 @@ def gan(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from loopwright.pipeline.train_gan import train
+    from loopwright.tasks.train_gan import train
 
     values = parse_overrides(overrides)
     if kimg is not None:

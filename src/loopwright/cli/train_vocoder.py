@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from loopwright.pipeline.train_vocoder import Tick
+    from loopwright.tasks.train_vocoder import Tick
 
 
 @click.command()
@@ -56,7 +56,7 @@ def vocoder(
     Example: loopwright train vocoder prepared/drums48 -o runs/vocoder48 --steps 20000
     """
     from loopwright.cli.train_gan import parse_overrides
-    from loopwright.pipeline.train_vocoder import make_config, train_vocoder
+    from loopwright.tasks.train_vocoder import make_config, train_vocoder
 
     given: dict[str, Any] = {
         "steps": steps,

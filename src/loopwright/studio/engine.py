@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.errors import InputError
-from loopwright.pipeline import explore
-from loopwright.pipeline.bundled import bundled_models, read_header
-from loopwright.pipeline.directions import Direction, directions_path, find_directions, load_directions, save_directions
-from loopwright.pipeline.library import Kept, Library, audio_length_s, id_of
-from loopwright.pipeline.loopify import loopify
-from loopwright.pipeline.model import Model, check_settings, find_model, load
-from loopwright.pipeline.styles import load_table, table_path
-from loopwright.pipeline.variations import project, target_log_mel
+from loopwright.making import places as explore
+from loopwright.making.bundled import bundled_models, read_header
+from loopwright.making.directions import Direction, directions_path, find_directions, load_directions, save_directions
+from loopwright.making.project import project, target_log_mel
+from loopwright.making.styles import load_table, table_path
+from loopwright.making.torch_model import Model, check_settings, find_model, load
 from loopwright.studio import wishes
 from loopwright.studio.jobs import Event, Job, Jobs
+from loopwright.studio.library import Kept, Library, audio_length_s, id_of
 from loopwright.studio.runs import Runs
+from loopwright.tasks.loopify import loopify
 
 RATE_HZ = 44_100  # the page's audio context runs at this rate, so that nothing resamples a loop and breaks its seam
 MODELS_LOADED = 3
@@ -42,7 +42,7 @@ class Entry:
     """A model that can be chosen."""
 
     key: str
-    name: str  # what `pipeline.model.load` takes
+    name: str  # what `making.torch_model.load` takes
     path: Path
 
 

@@ -13,10 +13,10 @@ import platformdirs
 import uvicorn
 
 from loopwright.errors import InputError
-from loopwright.pipeline.library import Library
 from loopwright.studio.app import create_app
 from loopwright.studio.engine import Engine
 from loopwright.studio.jobs import Jobs
+from loopwright.studio.library import Library
 from loopwright.studio.runs import Runs
 
 PORTS_TRIED = 50

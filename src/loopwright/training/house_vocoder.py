@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from loopwright.audio.mel import LogMel
 from loopwright.config import MelConfig
-from loopwright.training.vocoder import RunConfig, Trainee, descend, seeded
+from loopwright.training.vocoder_loop import RunConfig, Trainee, descend, seeded
 from loopwright.vocoder.discriminators import Adversary, discriminator_hinge, feature_matching, generator_hinge
 from loopwright.vocoder.house import HouseConfig, HouseVocoder
 from loopwright.vocoder.losses import log_mel_distance, spectral_energy

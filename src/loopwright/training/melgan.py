@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from loopwright.audio.mel import LogMel
 from loopwright.config import MelConfig
 from loopwright.errors import ConfigError
-from loopwright.training.vocoder import RunConfig, Trainee, descend
+from loopwright.training.vocoder_loop import RunConfig, Trainee, descend
 from loopwright.vocoder.discriminators import Judgement
 from loopwright.vocoder.melgan import MelGan, MelGanAdversary, MelGanConfig
 

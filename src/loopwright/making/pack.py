@@ -1,0 +1,143 @@
+"""Make a pack: a folder of loops with names, metadata, a manifest and a licence."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from loopwright.errors import InputError
+from loopwright.files import write_json, write_text
+from loopwright.making.loop import Loop
+
+DEFAULT_LICENCE = """These loops were made by loopwright. Their maker claims no rights in them: use them in any work, for any
+purpose, as under CC0 1.0 (https://creativecommons.org/publicdomain/zero/1.0/). The model that made them has a card.
+"""
+
+
+def next_free(path: Path) -> Path:
+    """`PACK`, or the first of `PACK-2`, `PACK-3`, ... that does not exist."""
+    number = 2
+    free = path
+    while free.exists():
+        free = path.with_name(f"{path.name}-{number}")
+        number += 1
+    return free
+
+
+def write_pack(
+    loops: Iterable[Loop],
+    out: Path,
+    *,
+    facts: dict[str, Any],
+    force: bool = False,
+    on_loop: Callable[[Path, Loop], None] | None = None,
+) -> Path:
+    """Write `out/Loops/*.wav`, `out/manifest.json` and `out/LICENSE.txt`; the folder appears when all of it is there.
+
+    Args:
+        loops: in order; may be a generator.
+        out: the pack's folder.
+        facts: what the manifest says of the whole pack.
+        force: replace an existing folder.
+        on_loop: called with each file's final path and its loop when it is written.
+
+    Raises InputError if `out` exists (without `force`) or cannot be written; nothing is left half-written.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file, not a folder. Choose another name with -o.")
+    if out.exists() and any(out.iterdir()) and not force:
+        raise InputError(f"{out} exists already. Pass --force to replace it, or use -o {next_free(out)}.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    except OSError as error:
+        raise InputError(f"cannot write to {out.parent} ({error.strerror}). Choose another folder with -o.") from error
+    try:
+        entries = []
+        for loop in loops:
+            path = loop.save(temporary / "Loops" / f"{loop.name}.wav")
+            seam = loop.seam()["click_ratio"]
+            entry = {"file": f"Loops/{path.name}", "bpm": round(loop.bpm, 6), "beats": loop.beats, "rate_hz": loop.rate_hz}
+            entries.append(entry | {"samples": len(loop.samples), "seam_click_ratio": round(seam, 4), **loop.info})
+            if on_loop is not None:
+                on_loop(out / "Loops" / path.name, loop)
+        write_json(temporary / "manifest.json", {"software": f"loopwright {version('loopwright')}", **facts, "loops": entries})
+        write_text(temporary / "LICENSE.txt", DEFAULT_LICENCE)
+        temporary.chmod(0o755)
+        if out.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=out.parent))
+            out.replace(old / "pack")
+            temporary.replace(out)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(out)
+    except OSError as error:
+        raise InputError(f"cannot write {out} ({error.strerror}). Free some space or choose another folder.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return out
+
+
+def generate_pack(
+    model: str,
+    out: Path,
+    *,
+    seeds: list[int],
+    bpm: float = 120.0,
+    bars: int = 1,
+    truncation: float = 1.0,
+    style: str | None = None,
+    rate_hz: int = 44_100,
+    vocoder: str | None = None,
+    device: str = "cpu",
+    engine: str = "auto",
+    force: bool = False,
+    sheet: Path | None = None,
+    on_loop: Callable[[Path, Loop], None] | None = None,
+) -> Path:
+    """Generate loops with a model and write them as a pack; optionally a PNG sheet of their spectrograms."""
+    from loopwright.making.onnx_model import load_maker
+
+    loaded = load_maker(model, vocoder=vocoder, device=device, engine=engine)
+    made: list[Loop] = []
+
+    def keep(path: Path, loop: Loop) -> None:
+        made.append(loop)
+        if on_loop is not None:
+            on_loop(path, loop)
+
+    loops = loaded.stream(seeds, bpm=bpm, bars=bars, truncation=truncation, style=style, rate_hz=rate_hz, pack=pack_word(out))
+    facts = {"model": loaded.name, "bpm": bpm, "bars": bars, "truncation": truncation, "vocoder": loaded.vocoder_name}
+    result = write_pack(loops, out, facts=facts, force=force, on_loop=keep if sheet else on_loop)
+    if sheet is not None:
+        loop_sheet(sheet, made)
+    return result
+
+
+def pack_word(out: Path) -> str:
+    """The pack's folder name as one word for file names; digits go, since numbers in a name mean the tempo."""
+    return "".join(c for c in Path(out).name if c.isalpha()) or "Pack"
+
+
+def loop_sheet(path: Path, loops: list[Loop], *, title: str = "") -> None:
+    """A PNG of the loops' spectrograms, analysed from the finished audio."""
+    import numpy as np
+    import torch
+
+    from loopwright.audio.mel import LogMel
+    from loopwright.audio.picture import mel_sheet
+    from loopwright.audio.resample import resample_circle
+    from loopwright.config import LOOP48
+
+    mel = LogMel(LOOP48)
+    bars = [max(1, loop.beats // 4) for loop in loops]
+    pictures = [
+        mel(torch.from_numpy(resample_circle(loop.samples, b * LOOP48.bar_samples))[None])[0].numpy()
+        for loop, b in zip(loops, bars, strict=True)
+    ]
+    mel_sheet(path, np.stack(pictures), titles=[loop.name.split("_")[-1] for loop in loops], title=title)

@@ -1,0 +1,88 @@
+"""Styles of a model that was trained without labels: which of its seeds sound like which style.
+
+A classifier of loop styles looks once at the loops of a model's first seeds; the table is kept beside the model file. So
+`--style` costs nothing when loops are made, and works in every engine. Why not a conditional model: decision 0078.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from loopwright.errors import ConfigError, InputError
+from loopwright.files import write_json
+
+if TYPE_CHECKING:
+    from loopwright.making.torch_model import Model
+
+FEWEST = 8  # seeds that a style needs to be listed
+
+
+@dataclass(frozen=True)
+class StyleTable:
+    """Seeds of each style, in ascending order.
+
+    Attributes:
+        network: the classifier that looked.
+        looked_at: seeds 0 to this, exclusive.
+        least: probability of the style that a listed seed has at least.
+        seeds: by style.
+    """
+
+    network: str
+    looked_at: int
+    least: float
+    seeds: dict[str, tuple[int, ...]]
+
+
+def table_path(model_path: Path) -> Path:
+    """Where a model's table is kept: beside it."""
+    return model_path.with_suffix(".styles.json")
+
+
+def save_table(path: Path, table: StyleTable) -> None:
+    """Write a table as JSON."""
+    write_json(path, {**table.__dict__, "seeds": {style: list(seeds) for style, seeds in table.seeds.items()}})
+
+
+def load_table(path: Path) -> StyleTable | None:
+    """Read a table; None if there is no such file. Raises InputError if it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        seeds = {str(style): tuple(int(seed) for seed in some) for style, some in found["seeds"].items()}
+        return StyleTable(str(found["network"]), int(found["looked_at"]), float(found["least"]), seeds)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is damaged ({error}). Make it again: loopwright styles MODEL --save") from error
+
+
+def find_styles(model: Model, network: str, *, looked_at: int = 2000, least: float = 0.5) -> StyleTable:
+    """Look at the loops of seeds 0 to `looked_at` with a classifier, through the bridge. Deterministic.
+
+    Raises ConfigError for a network that does not tell styles apart, or a model that was trained on styles.
+    """
+    import torch
+
+    from loopwright.features import build_embedder
+
+    if model.styles:
+        raise ConfigError(f"model '{model.name}' was trained on styles: {', '.join(model.styles)}. It needs no table.")
+    judge = build_embedder(network, model.mel)
+    names = judge.features.network.classes
+    odds = []
+    for first in range(0, looked_at, 25):
+        seeds = list(range(first, min(looked_at, first + 25)))
+        found = judge.probabilities(model.log_mel(model.styles_of(seeds), seeds).cpu())
+        if found is None:
+            raise ConfigError(f"{network} does not tell styles apart. Use scnn_loop, scnn_loop_synth or your own classifier.")
+        odds.append(found)
+    probabilities = torch.cat(odds).numpy()
+    best = probabilities.argmax(axis=1)
+    sure = probabilities.max(axis=1) >= least
+    listed = {name: tuple(np.flatnonzero(sure & (best == k)).tolist()) for k, name in enumerate(names)}
+    return StyleTable(network, looked_at, least, {name: seeds for name, seeds in listed.items() if len(seeds) >= FEWEST})

@@ -1,0 +1,1 @@
+"""Evaluations: two sides of loops in, a table with error bars out."""

@@ -1,0 +1,1 @@
+"""Studies: many recipes under one budget."""

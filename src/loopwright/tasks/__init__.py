@@ -1,0 +1,1 @@
+"""What a user does besides making loops: one task a file."""

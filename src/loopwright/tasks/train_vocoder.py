@@ -1,0 +1,204 @@
+"""Train a vocoder: prepared data in, a run folder with the model file out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import ValidationError
+
+from loopwright.audio.io import write_wav
+from loopwright.audio.mel import LogMel
+from loopwright.audio.picture import mel_sheet
+from loopwright.config import MelConfig, check_same_mel
+from loopwright.data import PreparedData
+from loopwright.errors import ConfigError, InputError
+from loopwright.files import locked, write_json
+from loopwright.training import house_vocoder, melgan
+from loopwright.training.device import choose_device
+from loopwright.training.runs import environment
+from loopwright.training.vocoder_loop import RunConfig, Trainee, append_metrics, load_checkpoint, train
+from loopwright.training.vocoder_loop import (
+    Tick as Tick,  # given on: the command line shows it
+)
+from loopwright.vocoder import Vocoder, modelfile
+from loopwright.vocoder.house import HOUSE_SIZES
+from loopwright.vocoder.losses import amplitudes, distance
+
+VALIDATION_BARS = 16
+Float32 = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Report = Callable[[Tick, Mapping[str, float]], None]
+
+
+def make_config(kind: str, size: str, values: Mapping[str, Any]) -> RunConfig:
+    """Settings of a run of `house` (a size name) or `melgan` (`size` is not used) with changed values.
+
+    Raises ConfigError naming what is wrong.
+    """
+    if kind not in ("house", "melgan"):
+        raise ConfigError(f"no vocoder kind '{kind}'. Known: house, melgan.")
+    if size not in HOUSE_SIZES:
+        raise ConfigError(f"no vocoder size '{size}'. Known: {', '.join(HOUSE_SIZES)}.")
+    try:
+        if kind == "melgan":
+            return melgan.MelGanTrainConfig(**values)
+        return house_vocoder.HouseTrainConfig(**{"model": HOUSE_SIZES[size].model_dump(), **values})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"vocoder setting '{where}': {first['msg']}.") from error
+
+
+@torch.no_grad()
+def validate(model: Vocoder, real: torch.Tensor, analyse: LogMel) -> tuple[dict[str, float], torch.Tensor]:
+    """Distance of resynthesised to real loops (B, N), and the resynthesised ones."""
+    log_mel = analyse(real)
+    fake = model(log_mel)
+    target, got = amplitudes(real), amplitudes(fake)
+    scale = [t.mean(dim=(1, 2)).clamp_min(1e-4) for t in target]
+    error = (analyse(fake).clamp_min(-4) - log_mel.clamp_min(-4)).abs().mean()
+    return {"held_out/spectral": float(distance(target, got, scale)), "held_out/mel": float(error)}, fake
+
+
+class Together:
+    """Rows of several prepared folders under one numbering, in the order given. Raises InputError, MelMismatchError."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.parts = [PreparedData.open(folder) for folder in folders]
+        self.mel = self.parts[0].mel
+        for part in self.parts[1:]:
+            check_same_mel(str(part.path), part.mel, str(self.parts[0].path), self.mel)
+            if part.frames != self.parts[0].frames:
+                raise InputError(
+                    f"rows of {part.path} have {part.frames} frames, those of {self.parts[0].path} {self.parts[0].frames}. "
+                    "Prepare both with the same number of bars."
+                )
+        self.starts = np.cumsum([0, *(len(part) for part in self.parts)])
+
+    def indices(self, split: str) -> Ints:
+        """Rows of a split."""
+        rows = [start + part.indices(split) for start, part in zip(self.starts, self.parts, strict=False)]
+        return np.concatenate(rows)
+
+    def audio(self, indices: Ints) -> Float32:
+        """Bars (n, N)."""
+        owner = np.searchsorted(self.starts, indices, side="right") - 1
+        out = np.empty((len(indices), self.parts[0].frames * self.mel.hop), dtype=np.float32)
+        for i in np.unique(owner):
+            out[owner == i] = self.parts[i].audio(indices[owner == i] - self.starts[i])
+        return out
+
+
+def train_vocoder(
+    data: Sequence[Path],
+    run: Path,
+    config: RunConfig,
+    *,
+    start_from: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    every: int = 500,
+    minutes: float | None = None,
+    report: Report | None = None,
+) -> Path:
+    """Train or continue the run folder `run`; returns the model file, `run/vocoder.safetensors`.
+
+    Args:
+        data: prepared folders with audio, of one representation; rows of split `train` are learned from, each as often
+            as any other, `validation` is listened to.
+        run: folder of this one run; if it holds a checkpoint, training goes on from there, bit for bit on a CPU.
+        config: settings, see `make_config`.
+        start_from: a vocoder file to begin from instead of random weights.
+        device: `auto`, `cpu`, `cuda`.
+        threads: CPU threads, torch's choice if None.
+        every: steps from checkpoint to checkpoint.
+        minutes: stop after this long; the same call continues.
+        report: called at each checkpoint.
+
+    Raises InputError, ConfigError, BusyError, TrainingDivergedError.
+    """
+    prepared = Together(data)
+    names = ", ".join(str(folder) for folder in data)
+    run = Path(run)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    rows = prepared.indices("train")
+    held_out = prepared.indices("validation")
+    if len(rows) == 0:
+        raise InputError(f"{names} has no rows of split 'train'. Prepare it again with a split.")
+    if isinstance(config, house_vocoder.HouseTrainConfig) and not prepared.mel.circular:
+        raise ConfigError(
+            f"the house vocoder is circular, '{prepared.mel.name}' is not. "
+            "Prepare with --repr loop48 or loop16, or pass --kind melgan."
+        )
+    held_out = held_out if len(held_out) else rows
+    held_out = held_out[np.linspace(0, len(held_out) - 1, min(VALIDATION_BARS, len(held_out))).astype(int)]
+    with locked(run, "training"):
+        trainee = _build(prepared.mel, config, choose_device(device))
+        config = trainee.config
+        checkpoint = run / "checkpoints" / "last.safetensors"
+        if checkpoint.exists():
+            load_checkpoint(checkpoint, trainee)
+        elif start_from is not None:
+            _begin_from(Path(start_from), trainee)
+        facts = {
+            "data": [str(Path(folder).resolve()) for folder in data],
+            "start_from": str(start_from) if start_from else None,
+        }
+        write_json(run / "config.json", {"config": config.model_dump(), "mel": prepared.mel.model_dump(), **facts})
+        write_json(run / "env.json", environment())
+        real = torch.from_numpy(prepared.audio(held_out)).to(trainee.device)
+        model_file = run / "vocoder.safetensors"
+        licences = sorted({str(r.get("licence") or "unknown") for part in prepared.parts for r in part.records})
+        for tick in train(trainee, prepared, rows, checkpoint=checkpoint, every=every, minutes=minutes):
+            scores, fake = validate(trainee.result, real, trainee.analyse)
+            append_metrics(
+                run / "metrics.jsonl", {"step": tick.step, "seconds": round(tick.seconds, 1), **tick.losses, **scores}
+            )
+            training = {
+                "steps": tick.step,
+                "seconds": round(tick.seconds),
+                "rows": len(rows),
+                "data_licences": licences,
+                "config": config.model_dump(),
+            }
+            modelfile.save(model_file, trainee.result, training)
+            _samples(run / "samples", tick.step, real, fake, trainee.analyse)
+            if report is not None:
+                report(tick, scores)
+    return model_file
+
+
+def _build(mel: MelConfig, config: RunConfig, device: torch.device) -> Trainee:
+    if isinstance(config, melgan.MelGanTrainConfig):
+        return melgan.build(mel, config.for_data(mel), device)
+    assert isinstance(config, house_vocoder.HouseTrainConfig)
+    return house_vocoder.build(mel, config, device)
+
+
+def _begin_from(path: Path, trainee: Trainee) -> None:
+    """Copy the weights of a vocoder file into a fresh trainee."""
+    vocoder, _ = modelfile.read(path)
+    try:
+        if vocoder.name != trainee.model.name or vocoder.mel != trainee.model.mel:
+            raise ValueError(vocoder.name)
+        trainee.model.load_state_dict(vocoder.state_dict())
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"{path} is not a vocoder of this kind, size and representation. Leave out --start-from.") from error
+    trainee.result.load_state_dict(vocoder.state_dict())
+
+
+def _samples(folder: Path, step: int, real: torch.Tensor, fake: torch.Tensor, analyse: LogMel, count: int = 4) -> None:
+    """Pairs to look at and listen to: real above, resynthesised below."""
+    mels = torch.cat([analyse(real[:count]), analyse(fake[:count])]).cpu().numpy()
+    titles = [f"real {i}" for i in range(count)] + [f"vocoder {i}, step {step}" for i in range(count)]
+    mel_sheet(folder / f"{step:07d}.png", mels, titles=titles[: len(mels)])
+    rate_hz = analyse.mel.rate_hz
+    for i in range(min(count, len(real))):
+        write_wav(folder / f"real_{i}.wav", real[i].cpu().numpy(), rate_hz)
+        write_wav(folder / f"{step:07d}_{i}.wav", fake[i].clamp(-1, 1).cpu().numpy(), rate_hz)

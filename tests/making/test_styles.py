@@ -1,0 +1,93 @@
+"""Styles of a model that was trained without labels: found once by a classifier, then a table of seeds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from loopwright.cli import cli
+from loopwright.errors import ConfigError, InputError
+from loopwright.features import build_embedder
+from loopwright.making.bundled import bundled_models
+from loopwright.making.onnx_model import load_maker
+from loopwright.making.styles import StyleTable, find_styles, load_table, save_table, table_path
+from loopwright.making.torch_model import load
+
+TABLE = StyleTable("scnn_loop", 100, 0.5, {"funk": (2, 5, 11), "rock": (0, 1)})
+
+
+@pytest.fixture
+def with_table(model_file: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "mine.safetensors"
+    shutil.copy(model_file, path)
+    save_table(table_path(path), TABLE)
+    return path
+
+
+def test_the_classifier_agrees_with_the_table_it_made(model_file: Path) -> None:
+    model = load(str(model_file))
+    table = find_styles(model, "scnn_loop_synth", looked_at=60, least=0.3)
+    judge = build_embedder("scnn_loop_synth", model.mel)
+    names = judge.features.network.classes
+    assert table.seeds, "a random model has some style, too"
+    assert set(table.seeds) <= set(names)
+    for seed in range(60):
+        odds = judge.probabilities(model.log_mel(model.styles_of([seed]), [seed]))
+        assert odds is not None
+        best = names[int(odds.argmax())]
+        listed = [style for style, seeds in table.seeds.items() if seed in seeds]
+        assert listed == ([best] if float(odds.max()) >= 0.3 and best in table.seeds else [])
+
+
+def test_a_network_that_knows_no_styles_is_refused(model_file: Path) -> None:
+    with pytest.raises(ConfigError, match="random:yamnet does not tell styles apart"):
+        find_styles(load(str(model_file)), "random:yamnet", looked_at=1)
+
+
+def test_seeds_count_the_loops_of_a_style(with_table: Path) -> None:
+    maker = load_maker(str(with_table), vocoder="griffinlim")
+    (loop,) = maker.generate([1], style="funk", rate_hz=16_000)
+    (same,) = maker.generate([5], rate_hz=16_000)
+    assert (loop.info["seed"], loop.info["style"]) == (5, "funk")
+    assert (loop.samples == same.samples).all()
+    with pytest.raises(InputError, match="style 'funk' of model 'mine' has loops 0 to 2, got 3"):
+        maker.generate([3], style="funk")
+    with pytest.raises(ConfigError, match=r"has no style 'jazz'\. It has: funk, rock"):
+        maker.generate([0], style="jazz")
+
+
+def test_the_command_line_makes_a_table_and_loops_of_a_style(model_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    shutil.copy(model_file, path)
+    arguments = ["styles", str(path), "--network", "scnn_loop_synth", "-n", "100", "--least", "0", "--save"]
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    table = load_table(table_path(path))
+    assert table is not None
+    style, seeds = max(table.seeds.items(), key=lambda item: len(item[1]))
+    assert f"{style:14s}" in result.output
+    out = tmp_path / "pack"
+    arguments = ["generate", str(path), "-n", "2", "--style", style, "-o", str(out), "--vocoder", "griffinlim"]
+    assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
+    loops = json.loads((out / "manifest.json").read_text())["loops"]
+    assert [(loop["seed"], loop["style"]) for loop in loops] == [(seeds[0], style), (seeds[1], style)]
+
+
+def test_a_damaged_table_is_told(with_table: Path) -> None:
+    table_path(with_table).write_text('{"seeds": [1]}')
+    with pytest.raises(InputError, match=r"mine.styles.json is damaged .* loopwright styles MODEL --save"):
+        load_maker(str(with_table)).generate([0], style="funk")
+
+
+@pytest.mark.parametrize(("name", "style"), [("drums", "techno"), ("synth", "bass")])
+def test_bundled_models_know_styles_without_torch(name: str, style: str) -> None:
+    table = load_table(table_path(bundled_models()[name]))
+    assert table is not None
+    assert all(list(seeds) == sorted(set(seeds)) and seeds[-1] < table.looked_at for seeds in table.seeds.values())
+    maker = load_maker(name, engine="onnx")
+    (loop,) = maker.generate([2], style=style, rate_hz=48_000)
+    assert loop.info["seed"] == table.seeds[style][2]
