@@ -26,9 +26,9 @@ from loopwright.config import REPRESENTATIONS, MelConfig
 from loopwright.data.cut import click_ratio, cut_loop
 from loopwright.data.facts import Facts
 from loopwright.data.mixdown import mixdown
+from loopwright.data.process import process_file
 from loopwright.data.scan import FoundFile
 from loopwright.data.settings import PrepareSettings
-from loopwright.data.work import process_file
 
 
 def cpu_s() -> float:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from loopwright import features
 from loopwright.config import LOOP16, MelConfig
 from loopwright.data import PreparedData
-from loopwright.data.prepared import PreparedWriter
+from loopwright.data.prepared_writer import PreparedWriter
 from loopwright.features.registry import split_name
 from loopwright.training import gan_loop as loop
 from loopwright.training import tick as evaluate
