@@ -137,8 +137,6 @@ def read_tempo(
     ]
     other = max(candidates, key=lambda c: c.heard)
     octaves = abs(math.log2(other.bpm / best.bpm))
-    if (
-        other.heard - best.heard > _DOUBT_NATS and min(octaves, abs(octaves - 1)) > SAME_TEMPO
-    ):  # octaves are for the name to decide
+    if other.heard - best.heard > _DOUBT_NATS and min(octaves, abs(octaves - 1)) > SAME_TEMPO:  # the name decides octaves
         warnings.append(f"without what is stated the audio would be {other.bpm:.2f} BPM, {other.beats} beats")
     return Reading(best.bpm, best.beats, best.whole, confidence, tuple(best.evidence), tuple(warnings))
