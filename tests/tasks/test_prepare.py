@@ -48,7 +48,7 @@ def reasons(out: Path) -> dict[str, str]:
 
 
 def test_a_messy_folder(tmp_path: Path) -> None:
-    """Everything the issue lists as bad input, beside good loops in many formats: each file is kept, or says why not."""
+    """All kinds of bad input, beside good loops in many formats: each file is kept, or says why not."""
     top, rng = tmp_path / "my loops é", np.random.default_rng(1)
     good = drum_loop(100, 2, RATE, seed=1)
     write(top / "Kit_100_Amin.wav", good)

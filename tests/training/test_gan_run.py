@@ -67,7 +67,7 @@ def unbroken(hits: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Ru
         return run(hits, tmp_path_factory.mktemp("unbroken"))
 
 
-def test_run_folder_holds_what_design_says(unbroken: RunFolder) -> None:
+def test_run_folder_holds_all_that_is_needed_to_go_on(unbroken: RunFolder) -> None:
     for name in ("config.json", "env.json", "metrics.jsonl", "baseline.json"):
         assert (unbroken.path / name).is_file()
     assert len(list(unbroken.samples.glob("*.png"))) == 1  # 0, 12 and 24 images are all "0.0 thousand"

@@ -59,7 +59,7 @@ class Generator(nn.Module):
         channels: one count a scale, coarsest first.
         z_dim, w_dim, mapping_layers: latent, style, depth of the mapping (paper: 32, 64, 6).
         bound: largest |z-score| that comes out; None leaves it unbounded, as published. An unbounded generator sends
-            features through the roof before it comes back (DESIGN section 5).
+            features through the roof before it comes back (docs/results.md).
         gain: slope of the output at zero, below 1 so that a fresh generator starts inside the range.
         circular: wrap time; False pads with zeros, as published.
         classes: number of labels of a conditional generator, 0 for none.

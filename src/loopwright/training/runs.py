@@ -1,4 +1,4 @@
-"""Run folders: `runs/00003-drums-house/` with config, metrics, samples and checkpoints (DESIGN section 8)."""
+"""Run folders: `runs/00003-drums-house/` with config, metrics, samples and checkpoints."""
 
 from __future__ import annotations
 
