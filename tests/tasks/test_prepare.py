@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from sounds import drum_loop
 
 from loopwright.audio.io import write_wav
 from loopwright.audio.wavmeta import exact_bpm, loop_chunks
@@ -29,9 +30,6 @@ from loopwright.data.settings import PrepareSettings
 from loopwright.data.workers import outcomes
 from loopwright.errors import BusyError, InputError
 from loopwright.tasks.prepare import dry_run, prepare
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
-from sounds import drum_loop
 
 SETTINGS = PrepareSettings(mel=LOOP16)
 RATE = 22_050
