@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from loopwright.models.config import GeneratorSizes
 from loopwright.models.layers import Mapping, ModulatedConv, channels_last, finish, upsample
 
 
@@ -58,8 +59,8 @@ class Generator(nn.Module):
         dims: 2 for the paper's maps, 1 for mel bands as channels.
         channels: one count a scale, coarsest first.
         z_dim, w_dim, mapping_layers: latent, style, depth of the mapping (paper: 32, 64, 6).
-        bound: largest |z-score| that comes out; None leaves it unbounded, as published. An unbounded generator sends
-            features through the roof before it comes back (DESIGN section 5).
+        bound: largest |z-score| that comes out; 0 leaves it unbounded, as published. An unbounded generator sends
+            features through the roof before it comes back.
         gain: slope of the output at zero, below 1 so that a fresh generator starts inside the range.
         circular: wrap time; False pads with zeros, as published.
         classes: number of labels of a conditional generator, 0 for none.
@@ -79,7 +80,7 @@ class Generator(nn.Module):
         z_dim: int = 32,
         w_dim: int = 64,
         mapping_layers: int = 6,
-        bound: float | None = 3.5,
+        bound: float = 3.5,
         gain: float = 0.3,
         circular: bool = True,
         classes: int = 0,
@@ -108,6 +109,11 @@ class Generator(nn.Module):
         self.n_styles = 2 * len(channels)  # two a scale: as StyleGAN2 counts them
         if dims == 2:
             channels_last(self)  # the convolutions' own layout: no reordering before and after
+
+    @classmethod
+    def of(cls, sizes: GeneratorSizes) -> Generator:
+        """A generator of these sizes, with fresh weights."""
+        return cls(n_mels=sizes.n_mels, frames=sizes.frames, classes=sizes.classes, **sizes.config.model_dump())
 
     def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (B, Z), and labels (B,) of a conditional generator, to styles (B, W)."""
@@ -158,7 +164,7 @@ class Generator(nn.Module):
             x = conv(x, ws[:, 2 * i + 2], maps[2 * i + 2])
             y = upsample(y, mel=self.dims == 2, circular=self.circular) + to_mel(x, ws[:, 2 * i + 3])
         y = y[:, 0] if self.dims == 2 else y[:, :, 0]
-        if self.bound is None:
+        if not self.bound:
             return y
         return self.bound * torch.tanh(y * (self.gain / self.bound))
 
