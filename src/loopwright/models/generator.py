@@ -13,7 +13,7 @@ Shapes: B batch, Z latent, W style, L style inputs (layers), M mel bands, T fram
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -142,6 +142,24 @@ class Generator(nn.Module):
         """Draw noise maps (B, 1, m, t) on the CPU from a seeded generator, so that they are the same on every device."""
         return [torch.randn(batch, 1, m, t, generator=generator).to(self.constant) for m, t in self.noise_shapes(bars)]
 
+    def features(
+        self, ws: Tensor, noise: Sequence[Tensor] | None, *, bars: int = 1, beside: Sequence[Tensor] | None = None
+    ) -> Iterator[Tensor]:
+        """Feature maps of each scale, coarsest first, (B, C, m, t). Arguments as of `synthesis`.
+
+        `beside`: one map a scale, (B, C, m, t), added to what enters its last convolution.
+        """
+        assert ws.shape[1] == self.n_styles, (ws.shape, self.n_styles)
+        maps: list[Tensor | None] = list(noise) if noise is not None else [None] * (1 + 2 * len(self.ups))
+        x = self.constant.expand(len(ws), -1, -1, -1)
+        x = x.repeat(1, 1, 1, bars) if bars > 1 else x
+        x = self.first(x if beside is None else x + beside[0], ws[:, 0], maps[0])
+        yield x
+        for i, (up, conv) in enumerate(zip(self.ups, self.convs, strict=True)):
+            x = up(x, ws[:, 2 * i + 1], maps[2 * i + 1])
+            x = conv(x if beside is None else x + beside[i + 1], ws[:, 2 * i + 2], maps[2 * i + 2])
+            yield x
+
     def synthesis(self, ws: Tensor, noise: Sequence[Tensor] | None, *, bars: int = 1) -> Tensor:
         """Styles to normalised log-mels.
 
@@ -153,16 +171,11 @@ class Generator(nn.Module):
         Returns:
             (B, M, bars * frames).
         """
-        assert ws.shape[1] == self.n_styles, (ws.shape, self.n_styles)
-        maps: list[Tensor | None] = list(noise) if noise is not None else [None] * (1 + 2 * len(self.ups))
-        x = self.constant.expand(len(ws), -1, -1, -1)
-        x = x.repeat(1, 1, 1, bars) if bars > 1 else x
-        x = self.first(x, ws[:, 0], maps[0])
-        y = self.to_mel[0](x, ws[:, 1])
-        for i, (up, conv, to_mel) in enumerate(zip(self.ups, self.convs, self.to_mel[1:], strict=True)):
-            x = up(x, ws[:, 2 * i + 1], maps[2 * i + 1])
-            x = conv(x, ws[:, 2 * i + 2], maps[2 * i + 2])
-            y = upsample(y, mel=self.dims == 2, circular=self.circular) + to_mel(x, ws[:, 2 * i + 3])
+        y: Tensor | None = None
+        for x, to_mel, w in zip(self.features(ws, noise, bars=bars), self.to_mel, ws[:, 1::2].unbind(1), strict=True):
+            part = to_mel(x, w)
+            y = part if y is None else upsample(y, mel=self.dims == 2, circular=self.circular) + part
+        assert y is not None
         y = y[:, 0] if self.dims == 2 else y[:, :, 0]
         if not self.bound:
             return y
