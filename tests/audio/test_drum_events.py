@@ -57,7 +57,8 @@ def test_a_hit_is_drawn_as_the_analysis_sees_a_click(sample: int) -> None:
 
 def test_layers_share_a_hit_by_its_velocity() -> None:
     soft, hard = layer_weights(0.25)
-    assert (soft, hard) == (pytest.approx(0.125 * 0.75), pytest.approx(0.125 * 0.25))
+    assert (soft, hard) == (pytest.approx(0.125 * 0.75**0.5), pytest.approx(0.125 * 0.5))
+    assert soft**2 + hard**2 == pytest.approx(0.25**3)
     drawn = activations([Hit("snare", 0.5, 0.25)])[1]
     np.testing.assert_allclose(drawn[:, 128], [soft, hard], rtol=1e-6)
 

@@ -89,9 +89,9 @@ def read_events(path: Path) -> dict[str, list[Hit]]:
 
 
 def layer_weights(velocity: float) -> tuple[float, float]:
-    """How loud the soft and the hard layer of a role sound in a hit: velocity ** 1.5 in all, the hard share is velocity."""
+    """Amplitudes of a hit in the soft and the hard layer: velocity ** 1.5 in all, and the hard share of power is velocity."""
     level = velocity**1.5
-    return level * (1 - velocity), level * velocity
+    return level * math.sqrt(1 - velocity), level * math.sqrt(velocity)
 
 
 def activations(hits: Iterable[Hit], *, bars: int = 1, bar_frames: int = 256, window_frames: float = WINDOW_FRAMES) -> Float32:

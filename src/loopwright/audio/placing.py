@@ -9,6 +9,7 @@ Shapes: R roles, L velocity layers (soft, hard), M mel bands, K lags of a one-sh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,8 +38,8 @@ class Shot:
     """A one-shot of a role as sound, in one or two forms between which hits are blended.
 
     Attributes:
-        shares: share of the hard layer in each form, ascending.
-        levels: how loud the soft and the hard layer are against the form, where there is one form.
+        shares: share of the hard layer in the power of each form, ascending.
+        levels: amplitudes: of the soft and the hard layer against the form where there is one form, else of the two forms.
         samples: (n,) for each form, from the onset on, as a hit of weight 1 sounds.
     """
 
@@ -47,11 +48,14 @@ class Shot:
     samples: tuple[Float32, ...]
 
     def blend(self, soft: float, hard: float) -> list[tuple[float, Float32]]:
-        """Gains and sounds of a hit from the weights of its layers."""
+        """Gains and sounds of a hit from the amplitudes of its layers, whose powers add."""
         if len(self.shares) == 1:
-            return [(soft * self.levels[0] + hard * self.levels[1], self.samples[0])]
-        total, (low, high) = soft + hard, self.shares
-        part = min(max((hard / max(total, 1e-9) - low) / (high - low), 0.0), 1.0)
+            return [(math.hypot(soft * self.levels[0], hard * self.levels[1]), self.samples[0])]
+        total, (low, high) = math.hypot(soft, hard), self.shares
+        part = min(max(((hard / max(total, 1e-9)) ** 2 - low) / (high - low), 0.0), 1.0)
+        # The two forms are in phase, so that amplitudes are blended, and brought to the power that is wanted.
+        have = (1 - part) * self.levels[0] + part * self.levels[1]
+        total *= math.sqrt((1 - part) * self.levels[0] ** 2 + part * self.levels[1] ** 2) / max(have, 1e-9)
         return [(total * (1 - part), self.samples[0]), (total * part, self.samples[1])]
 
 
@@ -70,36 +74,43 @@ def smear(kit: Float32, window_frames: float) -> Float32:
     reach = int(window_frames / 2)
     out = np.zeros((kit.shape[0], LEAD + kit.shape[1] + reach), np.float32)
     for d in range(-reach, reach + 1):
-        out[:, LEAD + d : LEAD + d + kit.shape[1]] += np.float32(0.5 + 0.5 * np.cos(2 * np.pi * d / window_frames)) * kit
-    return out[:, : LEAD + kit.shape[1]]
+        window = np.float32(0.5 + 0.5 * np.cos(2 * np.pi * d / window_frames))
+        out[:, LEAD + d : LEAD + d + kit.shape[1]] += np.square(window * kit)
+    return np.sqrt(out[:, : LEAD + kit.shape[1]])
 
 
 def _forms(role: str, layers: Float32, weights: Sequence[tuple[float, float]]) -> list[_Form]:
     """What to voice of a role (L, M, K) for hits of these weights: one form where one will do, else the two extremes.
 
-    Magnitudes are linear in the share of the hard layer, so that a blend of the extremes is what lies between them.
+    Powers are linear in the share of the hard layer, so that a blend of the extremes is what lies between them.
     """
-    totals = np.array([soft + hard for soft, hard in weights])
-    shares = np.array([hard / (soft + hard) for soft, hard in weights])
+    powers = np.array([soft**2 + hard**2 for soft, hard in weights])
+    shares = np.array([hard**2 for _, hard in weights]) / powers
     low, high = float(shares.min()), float(shares.max())
-    mean = float((shares * totals).sum() / totals.sum())
-    first, second, middle = ((1 - share) * layers[0] + np.float32(share) * layers[1] for share in (low, high, mean))
+    mean = float((shares * powers).sum() / powers.sum())
+    squares = np.square(layers)
+    first, second, middle = (np.sqrt((1 - x) * squares[0] + np.float32(x) * squares[1]) for x in (low, high, mean))
     if high - low < NEAR or _alike(first, second):
-        loudness = max(float(middle.sum()), 1e-9)
-        return [_Form(role, mean, (float(layers[0].sum()) / loudness, float(layers[1].sum()) / loudness), middle)]
-    return [_Form(role, low, (1.0, 1.0), first), _Form(role, high, (1.0, 1.0), second)]
+        loudness = max(_level(middle), 1e-9)
+        return [_Form(role, mean, (_level(layers[0]) / loudness, _level(layers[1]) / loudness), middle)]
+    levels = (_level(first), _level(second))
+    return [_Form(role, low, levels, first), _Form(role, high, levels, second)]
+
+
+def _level(magnitude: Float32) -> float:
+    """Root of the sum of squares."""
+    return float(np.sqrt(np.square(magnitude, dtype=np.float64).sum()))
 
 
 def _alike(first: Float32, second: Float32) -> bool:
     """Whether two one-shots differ in level alone, as far as they are heard."""
+    first, second = (x / max(_level(x), 1e-9) for x in (first, second))
     loud = np.maximum(first, second)
     heard = loud > AUDIBLE * loud.max()
-    difference = np.log10(np.maximum(first, 1e-6)[heard] / np.maximum(second, 1e-6)[heard])
-    power = loud[heard] ** 2
-    if not power.sum() > 0:
+    if not heard.any():
         return True
-    difference = difference - (difference * power).sum() / power.sum()
-    return bool((np.abs(difference) * power).sum() / power.sum() < ALIKE)
+    difference = np.abs(np.log10(np.maximum(first, 1e-9)[heard] / np.maximum(second, 1e-9)[heard]))
+    return float(np.average(difference, weights=np.square(loud[heard]))) < ALIKE
 
 
 def voice_kit(

@@ -1,10 +1,13 @@
 """A drum loop as a pattern played on a kit: non-negative matrix factor deconvolution, run forwards.
 
-    magnitude[m, t] = sum over roles r, layers l, lags k of P[r, l, t - k] A[r, l, m, k]  +  Z[m, t],  time round the circle
+    power[m, t] = sum over roles r, layers l, lags k of P[r, l, t - k]^2 A[r, l, m, k]  +  Z[m, t],  time round the circle
 
 P is the pattern: when and how hard each role is hit. A is the kit: a one-shot for each role (kick, snare, ...) and velocity
 layer. Z is a coarse residual. The factorisation is that of Smaragdis (ICA 2004), the networks are those of `generator`. Stems,
 one-shots and MIDI are its parts, and mixing styles between its layers is "same groove, other kit".
+
+Powers add, not magnitudes: hits have no common phase. With real one-shots on a grid, the sum of powers gives the log-mel of
+the mix within 1.0 dB and without bias; the sum of magnitudes lies 3.5 dB too high.
 
 Two forms:
 * given: P comes from outside (`audio.drum_events.activations`), and styles are the kit's and the room's alone.
@@ -42,18 +45,18 @@ QUIETEST = 1e-6  # activation below which a role does not sound
 
 
 def offset_for(start: Tensor, low: float, high: float) -> Tensor:
-    """What `power` adds inside its tanh so that it begins at `start`."""
+    """What `power` adds inside its tanh so that magnitudes begin at `start` decades."""
     return torch.atanh((start - (high + low) / 2) * (2 / (high - low)))
 
 
 def power(y: Tensor, gain: float, bias: Tensor, offset: Tensor, low: float, high: float) -> Tensor:
-    """Magnitudes 10 ** x - 10 ** low, x softly bounded to low..high decades with slope `gain` in the middle of the range.
+    """Powers 100 ** x - 100 ** low of magnitudes softly bounded to low..high decades, with slope `gain` in the middle.
 
     x = middle + half tanh((gain y + bias) / half + offset). In single precision, in as few passes as may be.
     """
     half, middle = (high - low) / 2, (high + low) / 2
     x = torch.tanh(torch.add(bias / half + offset, y.float(), alpha=gain / half))
-    return torch.exp(x * (half * LN10) + middle * LN10) - 10**low
+    return torch.exp(x * (2 * half * LN10) + 2 * middle * LN10) - 100**low
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,9 @@ class Parts:
     Attributes:
         pattern: (N, L, T) activations of each voice.
         items, roles: (N,) which item of the batch and which role a voice is.
-        kit: (N, L, M, K) magnitudes of the one-shots.
+        kit: (N, L, M, K) powers of the one-shots.
         tails: (N, L, E) shares of the exponential continuations after the last lag; they sum to 1.
-        residual: (B, M, T) magnitudes.
+        residual: (B, M, T) powers.
         velocity, offset: (B, R, D) of a pattern made from a latent: 0..1, and steps; None if the pattern was given.
     """
 
@@ -79,43 +82,42 @@ class Parts:
     offset: Tensor | None = None
 
     def one_shots(self, frames: int) -> Tensor:
-        """The kit with its tails drawn out to `frames` lags: (N, L, M, frames)."""
+        """Magnitudes of the kit with its tails drawn out to `frames` lags: (N, L, M, frames)."""
         lags = self.kit.shape[-1]
         if frames <= lags:
-            return self.kit[..., :frames]
+            return self.kit[..., :frames].sqrt()
         fall = tail_decays(self.kit).pow(torch.arange(1, frames - lags + 1, device=self.kit.device)[:, None])
         tails = torch.einsum("nle,te->nlt", self.tails, fall)
-        return torch.cat([self.kit, self.kit[..., -1:] * tails[:, :, None]], dim=-1)
+        return torch.cat([self.kit, self.kit[..., -1:] * tails[:, :, None]], dim=-1).sqrt()
 
     def stems(self, roles: int) -> Tensor:
-        """Magnitude of each role: (B, R, M, T). Their sum, with the residual, is `magnitude`."""
+        """Power of each role: (B, R, M, T). Their sum, with the residual, is `power`."""
         b, m, t = self.residual.shape
         alone = convolve(replace(self, items=torch.arange(len(self.items), device=self.items.device)), len(self.items))
         out = self.kit.new_zeros(b * roles, m, t)
         return out.index_copy(0, self.items * roles + self.roles, alone).unflatten(0, (b, roles))  # type: ignore[no-untyped-call]
 
-    def magnitude(self) -> Tensor:
-        """The whole loop: (B, M, T)."""
+    def power(self) -> Tensor:
+        """Power of the whole loop: (B, M, T)."""
         return convolve(self, len(self.residual)) + self.residual
 
     def residual_share(self) -> Tensor:
-        """Share of the residual in the sum of squared magnitudes, a number for each item: (B,)."""
-        whole = self.magnitude().square().sum(dim=(1, 2))
-        return self.residual.square().sum(dim=(1, 2)) / whole.clamp_min(1e-12)
+        """Share of the residual in the power of the whole, a number for each item: (B,)."""
+        return self.residual.sum(dim=(1, 2)) / self.power().sum(dim=(1, 2)).clamp_min(1e-12)
 
 
 def tail_decays(like: Tensor) -> Tensor:
-    """Factor from one frame to the next of each exponential tail: (E,)."""
-    return torch.tensor([10 ** (-3 / (s * FRAMES_PER_S)) for s in TAIL_S]).to(like)
+    """Factor on the power from one frame to the next of each exponential tail: (E,)."""
+    return torch.tensor([10 ** (-6 / (s * FRAMES_PER_S)) for s in TAIL_S]).to(like)
 
 
 def convolve(parts: Parts, batch: int) -> Tensor:
-    """Circular convolution of each voice's pattern with its one-shot and tails, summed over the voices of an item: (B, M, T).
+    """Circular convolution of each voice's squared pattern with its one-shot and tails, summed by item: (B, M, T).
 
     A matrix product an item: the kit's lags against the pattern turned by each of them, and the last lag against the pattern as
     an exponential has heard it. The tail wraps round for ever: 1 + g^T + g^2T + ... is summed in closed form.
     """
-    pattern, kit = parts.pattern, parts.kit
+    pattern, kit = parts.pattern.square(), parts.kit
     lags, t = kit.shape[-1], pattern.shape[-1]
     turned = torch.cat([pattern[..., t - lags + 1 :], pattern], dim=-1).unfold(-1, t, 1)  # (N, L, K, T), the longest lag first
     decay = tail_decays(kit)
@@ -147,7 +149,7 @@ def draw_hits(velocity: Tensor, offset: Tensor, step_frames: int, window_frames:
     place = torch.arange(-step_frames, step_frames, device=velocity.device) - offset[..., None]
     window = torch.where(place.abs() < window_frames / 2, 0.5 + 0.5 * torch.cos(2 * math.pi / window_frames * place), 0.0)
     level = velocity**1.5
-    weights = torch.stack([level * (1 - velocity), level * velocity], dim=2)
+    weights = torch.stack([level * (1 - velocity).sqrt(), level * velocity.sqrt()], dim=2)
     before, after = (weights[..., None] * window[:, :, None]).chunk(2, dim=-1)
     return (after + before.roll(-1, dims=-2)).flatten(-2)
 
@@ -164,7 +166,7 @@ class PatternKit(StyledGenerator):
         z_dim, w_dim, mapping_layers, classes: as in `Generator`.
         gain: slope of the outputs, in decades.
         window_frames: length of the analysis window in frames.
-        log_floor: added to magnitudes before the logarithm.
+        log_floor: of magnitudes; its square is added to powers before the logarithm.
 
     `mean` and `std` (M,) of the data's log-mels, in decades, have to be set before use.
 
@@ -297,8 +299,8 @@ class PatternKit(StyledGenerator):
         """
         with torch.autocast(ws.device.type, enabled=torch.is_autocast_enabled(ws.device.type)):
             parts = self.parts(ws, noise, bars=bars, pattern=pattern)
-        with torch.autocast(ws.device.type, enabled=False):  # magnitudes span six decades: half precision is for the networks
-            log = (parts.magnitude() + self.log_floor).log10()
+        with torch.autocast(ws.device.type, enabled=False):  # powers span twelve decades: half precision is for the networks
+            log = 0.5 * (parts.power() + self.log_floor**2).log10()
             return (log - self.mean[:, None]) / self.std[:, None]
 
     def forward(
