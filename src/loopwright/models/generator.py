@@ -13,6 +13,7 @@ Shapes: B batch, Z latent, W style, L style inputs (layers), M mel bands, T fram
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -51,7 +52,55 @@ class ToMel(nn.Module):
         return self.conv(x, w) + self.bias[:, None, None]
 
 
-class Generator(nn.Module):
+class StyledGenerator(nn.Module, ABC):
+    """What every generator here is: latents to styles, one for each layer, and styles with noise to a loop.
+
+    A subclass makes `mapping_net`, `embedding` and `constant`, and sets the sizes, in its own order.
+
+    Attributes:
+        constant: what the layers in time begin with, (1, C, m, columns): its columns are the sixteenth-notes of a bar.
+        n_styles: style inputs (layers).
+    """
+
+    w_avg: Tensor
+    constant: nn.Parameter
+    mapping_net: Mapping
+    embedding: nn.Embedding | None
+    n_mels: int
+    frames: int
+    n_styles: int
+    z_dim: int
+    w_dim: int
+    classes: int
+
+    def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents (B, Z), and labels (B,) of a conditional generator, to styles (B, W)."""
+        if self.embedding is None:
+            return self.mapping_net(z)
+        assert labels is not None, "a conditional generator needs labels"
+        y = self.embedding(labels)
+        y = y * torch.rsqrt(y.square().mean(dim=1, keepdim=True) + 1e-8)
+        z = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
+        return self.mapping_net(torch.cat([z, y], dim=1))
+
+    def truncate(self, w: Tensor, truncation: float) -> Tensor:
+        """Pull styles towards the average one: 1 leaves them, 0 gives the average loop."""
+        return self.w_avg.lerp(w, truncation) if truncation != 1 else w
+
+    @abstractmethod
+    def noise_shapes(self, bars: int = 1) -> list[tuple[int, int]]:
+        """(mel, time) sizes of the noise maps, in the order `synthesis` takes them."""
+
+    def make_noise(self, batch: int, generator: torch.Generator, bars: int = 1) -> list[Tensor]:
+        """Draw noise maps (B, 1, m, t) on the CPU from a seeded generator, so that they are the same on every device."""
+        return [torch.randn(batch, 1, m, t, generator=generator).to(self.constant) for m, t in self.noise_shapes(bars)]
+
+    @abstractmethod
+    def synthesis(self, ws: Tensor, noise: Sequence[Tensor] | None, *, bars: int = 1) -> Tensor:
+        """Styles (B, L, W) or (B, L, W, S) and noise maps to normalised log-mels (B, M, bars * frames)."""
+
+
+class Generator(StyledGenerator):
     """Latents to normalised log-mels (z-scores per band), softly bounded to +-`bound`.
 
     Args:
@@ -67,8 +116,6 @@ class Generator(nn.Module):
 
     Shape: z (B, Z) -> (B, M, T).
     """
-
-    w_avg: Tensor
 
     def __init__(
         self,
@@ -115,32 +162,13 @@ class Generator(nn.Module):
         """A generator of these sizes, with fresh weights."""
         return cls(n_mels=sizes.n_mels, frames=sizes.frames, classes=sizes.classes, **sizes.config.model_dump())
 
-    def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Latents (B, Z), and labels (B,) of a conditional generator, to styles (B, W)."""
-        if self.embedding is None:
-            return self.mapping_net(z)
-        assert labels is not None, "a conditional generator needs labels"
-        y = self.embedding(labels)
-        y = y * torch.rsqrt(y.square().mean(dim=1, keepdim=True) + 1e-8)
-        z = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
-        return self.mapping_net(torch.cat([z, y], dim=1))
-
-    def truncate(self, w: Tensor, truncation: float) -> Tensor:
-        """Pull styles towards the average one: 1 leaves them, 0 gives the average loop."""
-        return self.w_avg.lerp(w, truncation) if truncation != 1 else w
-
     def noise_shapes(self, bars: int = 1) -> list[tuple[int, int]]:
-        """(mel, time) sizes of the noise maps, in the order `synthesis` takes them."""
         m, t = self.constant.shape[2], self.constant.shape[3] * bars
         shapes = [(m, t)]
         for _ in self.ups:
             m, t = (m * 2 if self.dims == 2 else m), t * 2
             shapes += [(m, t), (m, t)]
         return shapes
-
-    def make_noise(self, batch: int, generator: torch.Generator, bars: int = 1) -> list[Tensor]:
-        """Draw noise maps (B, 1, m, t) on the CPU from a seeded generator, so that they are the same on every device."""
-        return [torch.randn(batch, 1, m, t, generator=generator).to(self.constant) for m, t in self.noise_shapes(bars)]
 
     def features(
         self, ws: Tensor, noise: Sequence[Tensor] | None, *, bars: int = 1, beside: Sequence[Tensor] | None = None

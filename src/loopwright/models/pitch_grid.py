@@ -137,7 +137,7 @@ class PitchGridGenerator(Generator):
             z_dim=z_dim,
             w_dim=w_dim,
             mapping_layers=mapping_layers,
-            bound=None,
+            bound=0.0,
             gain=gain,
             circular=circular,
             classes=classes,
