@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from sounds import drum_loop
 
+from loopwright.audio.seam import click_ratio
 from loopwright.audio.wavmeta import read_chunks
-from loopwright.data.cut import click_ratio
 from loopwright.errors import InputError
 from loopwright.tasks.loopify import loopify
 

@@ -19,10 +19,12 @@ from loopwright.audio.picture import mel_sheet
 from loopwright.data import PreparedData
 from loopwright.errors import ConfigError, InputError
 from loopwright.features import build as build_features
-from loopwright.files import load_tensors, save_tensors, write_json
+from loopwright.files import save_tensors, write_json
+from loopwright.models.config import GeneratorSizes
 from loopwright.models.discriminator import ProjectedDiscriminator
 from loopwright.models.generator import Generator
 from loopwright.models.layers import channels_last
+from loopwright.models.modelfile import make_header
 from loopwright.models.stylegan_discriminator import StyleGan2Discriminator
 from loopwright.training import detect
 from loopwright.training.augment import Augment
@@ -35,10 +37,9 @@ from loopwright.training.runs import RunFolder
 from loopwright.training.seeds import generator_for
 from loopwright.training.tick import TickJudge, generate_batch, to_log_mels
 from loopwright.vocoder import load as load_vocoder
-from loopwright.vocoder.base import HIGHEST_LOG_MEL
+from loopwright.vocoder.check import HIGHEST_LOG_MEL
 
 Report = Callable[[Mapping[str, Any]], None]
-MODEL_FORMAT = 1
 
 
 @contextlib.contextmanager
@@ -53,33 +54,6 @@ def _rare_collections() -> Iterator[None]:
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
-
-
-def build_generator(recipe: Recipe, *, n_mels: int, frames: int, classes: int = 0) -> Generator:
-    """The recipe's generator for log-mels of `n_mels` x `frames`; `classes` labels if it is conditional.
-
-    Raises ConfigError if the size cannot be halved as often as the recipe has scales.
-    """
-    growth = 2 ** (len(recipe.generator.channels) - 1)
-    if frames % growth or (recipe.generator.dims == 2 and n_mels % growth):
-        raise ConfigError(
-            f"recipe '{recipe.name}': {len(recipe.generator.channels)} generator.channels need log-mels of a multiple of "
-            f"{growth} cells, the data has {n_mels} bands and {frames} frames. Give fewer generator.channels."
-        )
-    config = recipe.generator
-    return Generator(
-        n_mels=n_mels,
-        frames=frames,
-        dims=config.dims,
-        channels=config.channels,
-        z_dim=config.z_dim,
-        w_dim=config.w_dim,
-        mapping_layers=config.mapping_layers,
-        bound=None if config.unbounded else config.bound,
-        gain=1.0 if config.unbounded else config.gain,
-        circular=config.circular,
-        classes=classes,
-    )
 
 
 def styles_of(recipe: Recipe, data: PreparedData) -> tuple[str, ...]:
@@ -162,7 +136,9 @@ def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
     mean, std = (torch.from_numpy(x).to(device) for x in (data.stats.mean, data.stats.std))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.train.seed)
-        generator = build_generator(recipe, n_mels=data.mel.n_mels, frames=data.bars * data.mel.model_frames, classes=classes)
+        frames = data.bars * data.mel.model_frames
+        sizes = GeneratorSizes(config=recipe.generator, n_mels=data.mel.n_mels, frames=frames, classes=classes)
+        generator = Generator.of(sizes)
         discriminator = build_discriminator(recipe, data, device, classes=classes)
     generator.to(device)
     floor = (float(np.log10(data.mel.log_floor)) - mean) / std
@@ -236,17 +212,8 @@ class Batches:
 
 
 def model_header(recipe: Recipe, data: PreparedData, summary: dict[str, Any], styles: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What a model file says of itself: generator, mel settings, statistics, training summary, and the styles it knows."""
-    header = {
-        "kind": "generator",
-        "format": MODEL_FORMAT,
-        "recipe": recipe.model_dump(mode="json"),
-        "mel": data.mel.model_dump(),
-        "bars": data.bars,
-        "statistics": data.stats.to_json(),
-        "training": summary,
-    }
-    return header | {"styles": list(styles)} if styles else header
+    """What the model file of a run says of itself."""
+    return make_header(recipe.model_dump(mode="json"), data.mel, data.bars, data.stats.to_json(), summary, styles)
 
 
 @_rare_collections()
@@ -407,32 +374,6 @@ def write_samples(folder: Path, name: str, log_mels: Tensor, data: PreparedData,
     for i, wave in enumerate(audio):
         wave = wave / max(1.0, float(wave.abs().max()) / 0.99)
         write_wav(folder / f"{name}-{i}.wav", wave.numpy(), data.mel.rate_hz, subtype="PCM_16")
-
-
-def load_model(path: Path) -> tuple[Generator, dict[str, Any]]:
-    """A generator and its header from a model file (`best`, or bundled).
-
-    Raises InputError if the file is not one, is from a newer version, or is damaged.
-    """
-    tensors, header = load_tensors(path)
-    if header.get("kind") == "checkpoint":
-        tensors = {k.removeprefix("average/"): v for k, v in tensors.items() if k.startswith("average/")}
-    elif header.get("kind") != "generator":
-        raise InputError(f"{path} is not a loopwright model. Pass a run folder, a model file, or the name of a bundled model.")
-    if header["format"] > MODEL_FORMAT:
-        raise InputError(f"{path} was written by a newer loopwright (format {header['format']}). Upgrade loopwright.")
-    recipe = Recipe(**header["recipe"])
-    generator = build_generator(
-        recipe,
-        n_mels=header["mel"]["n_mels"],
-        frames=header["bars"] * header["mel"]["model_frames"],
-        classes=len(header.get("styles", ())),
-    )
-    try:
-        generator.load_state_dict({k: v.float() for k, v in tensors.items()})
-    except RuntimeError as error:
-        raise InputError(f"{path} does not hold the generator its header describes ({error}).") from error
-    return generator.eval().requires_grad_(False), header
 
 
 @contextlib.contextmanager

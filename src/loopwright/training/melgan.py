@@ -1,6 +1,6 @@
 """Training of MelGAN as published (arXiv 1910.06711): hinge loss, feature matching, Adam; nothing else.
 
-The same for its circular twin. There is no average of weights and no spectral loss: it is the control for the house vocoder.
+The same for its circular twin. There is no average of weights and no spectral loss: it is the control for the ring vocoder.
 
 Shapes: B batch, M mel bands, T frames, N = T * hop samples.
 """

@@ -14,7 +14,7 @@ from loopwright.features import build_embedder
 from loopwright.metrics import fad, inception_score, kad, prdc
 from loopwright.models.generator import Generator
 from loopwright.training.seeds import generator_for
-from loopwright.vocoder.base import HIGHEST_LOG_MEL
+from loopwright.vocoder.check import HIGHEST_LOG_MEL
 
 
 @torch.no_grad()

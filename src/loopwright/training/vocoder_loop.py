@@ -1,7 +1,7 @@
 """What the training of every vocoder shares: crops of bars, a trainee with its checkpoint, and the loop.
 
 Every random choice depends on (seed, step) alone, and a checkpoint holds all state, so a resumed run equals an unbroken one.
-The steps themselves are in `house_vocoder` and `melgan`.
+The steps themselves are in `ring_step` and `melgan`.
 
 Shapes: B batch, M mel bands, T frames, N = T * hop samples.
 """
@@ -26,8 +26,8 @@ from loopwright.audio.mel import LogMel
 from loopwright.config import MelConfig
 from loopwright.errors import ConfigError, InputError, TrainingDivergedError
 from loopwright.files import load_tensors, save_tensors
-from loopwright.vocoder.house import HouseVocoder
 from loopwright.vocoder.melgan import MelGan
+from loopwright.vocoder.ring import RingVocoder
 
 Float32 = npt.NDArray[np.float32]
 SEAM_FADE = 256  # samples over which a crop is made periodic
@@ -109,12 +109,12 @@ class Trainee(ABC):
 
     @property
     @abstractmethod
-    def model(self) -> HouseVocoder | MelGan:
+    def model(self) -> RingVocoder | MelGan:
         """The vocoder that learns."""
 
     @property
     @abstractmethod
-    def result(self) -> HouseVocoder | MelGan:
+    def result(self) -> RingVocoder | MelGan:
         """The vocoder to listen to and to keep."""
 
     @abstractmethod
@@ -180,7 +180,7 @@ def load_checkpoint(path: Path, trainee: Trainee) -> None:
     tensors, header = load_tensors(path)
     if header.get("kind") != "vocoder-checkpoint":
         raise InputError(f"{path} is not a checkpoint of a vocoder. Choose an empty run folder.")
-    kind = header.get("architecture", "house")  # earlier versions did not say
+    kind = header.get("architecture")
     if kind != trainee.model.name:
         raise ConfigError(f"{path} is of a vocoder '{kind}'. Pass --kind {kind}, or use a new run folder.")
     if header["mel"] != trainee.mel.model_dump():

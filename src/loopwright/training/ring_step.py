@@ -1,4 +1,4 @@
-"""Training of the house vocoder: bars as circles, noise against noise, an adversary at the end if wanted.
+"""Training of the ring vocoder: bars as circles, noise against noise, an adversary at the end if wanted.
 
 Shapes: B batch, M mel bands, T frames, N = T * hop samples.
 """
@@ -19,14 +19,15 @@ from loopwright.audio.mel import LogMel
 from loopwright.config import MelConfig
 from loopwright.training.vocoder_loop import RunConfig, Trainee, descend, seeded
 from loopwright.vocoder.discriminators import Adversary, discriminator_hinge, feature_matching, generator_hinge
-from loopwright.vocoder.house import HouseConfig, HouseVocoder
 from loopwright.vocoder.losses import log_mel_distance, spectral_energy
+from loopwright.vocoder.ring import RingVocoder
+from loopwright.vocoder.ring_config import RingConfig
 
 
-class HouseTrainConfig(RunConfig, frozen=True, extra="forbid"):
-    """One training run of a house vocoder. The learning rate falls to its end at `steps`."""
+class RingTrainConfig(RunConfig, frozen=True, extra="forbid"):
+    """One training run of a ring vocoder. The learning rate falls to its end at `steps`."""
 
-    model: HouseConfig = HouseConfig()
+    model: RingConfig = RingConfig()
     lr: PositiveFloat = 8e-4
     lr_end: PositiveFloat = 2e-5
     warmup: PositiveInt = 200
@@ -55,7 +56,7 @@ def roughen(log_mel: Tensor, share: float, rng: np.random.Generator) -> Tensor:
     return log_mel + picked * (rough.clamp_min(-5.0) - log_mel)
 
 
-def learning_rate(config: HouseTrainConfig, step: int) -> float:
+def learning_rate(config: RingTrainConfig, step: int) -> float:
     """Linear warm-up, then half a cosine down to `lr_end`."""
     if step < config.warmup:
         return config.lr * (step + 1) / config.warmup
@@ -63,18 +64,18 @@ def learning_rate(config: HouseTrainConfig, step: int) -> float:
     return config.lr_end + (config.lr - config.lr_end) * 0.5 * (1 + math.cos(math.pi * part))
 
 
-class HouseTrainee(Trainee):
-    """A house vocoder, its average, and an adversary if the settings have one."""
+class RingTrainee(Trainee):
+    """A ring vocoder, its average, and an adversary if the settings have one."""
 
-    config: HouseTrainConfig
-
-    @property
-    def model(self) -> HouseVocoder:
-        return cast(HouseVocoder, self.modules["model"])
+    config: RingTrainConfig
 
     @property
-    def result(self) -> HouseVocoder:
-        return cast(HouseVocoder, self.modules["average"])
+    def model(self) -> RingVocoder:
+        return cast(RingVocoder, self.modules["model"])
+
+    @property
+    def result(self) -> RingVocoder:
+        return cast(RingVocoder, self.modules["average"])
 
     def update(self, real: Tensor) -> dict[str, Tensor]:
         config, step = self.config, self.step
@@ -119,11 +120,11 @@ class HouseTrainee(Trainee):
         return {"loss": loss.detach(), **report}
 
 
-def build(mel: MelConfig, config: HouseTrainConfig, device: torch.device) -> HouseTrainee:
+def build(mel: MelConfig, config: RingTrainConfig, device: torch.device) -> RingTrainee:
     """A fresh trainee; weights drawn from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = HouseVocoder(mel, config.model)
+        model = RingVocoder(mel, config.model)
         adversary = Adversary(width=config.adversary_width) if config.adversary_from is not None else None
     modules: dict[str, nn.Module] = {"model": model, "average": copy.deepcopy(model).requires_grad_(False).eval()}
     if adversary is not None:
@@ -136,4 +137,4 @@ def build(mel: MelConfig, config: HouseTrainConfig, device: torch.device) -> Hou
     optimizers = {"optimizer": adam(modules["model"], 0.8)}
     if adversary is not None:
         optimizers["optimizer_d"] = adam(modules["adversary"], 0.5)
-    return HouseTrainee(config, modules, optimizers, LogMel(mel).to(device), device)
+    return RingTrainee(config, modules, optimizers, LogMel(mel).to(device), device)
