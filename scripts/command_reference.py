@@ -16,8 +16,8 @@ from loopwright.cli import cli
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
 HEAD = """# Every command and option
 
-Made by `scripts/command_reference.py` from the program itself; a test fails where the two differ. What to do with them, and in which
-order, is told in the [other pages](../README.md#docs). Every command has `-h` / `--help`.
+Made by `scripts/command_reference.py` from the program itself; a test fails where the two differ. What to do with them, and in
+which order, is told in the [other pages](../README.md#docs). Every command has `-h` / `--help`.
 """
 
 

@@ -63,14 +63,14 @@ def test_yamnet_reads_the_keras_h5(tmp_path: Path) -> None:
         parts = [("conv", (3, 3, 1, 32), "kernel", 32)] if number == 1 else [
             ("depthwise_conv", (3, 3, into, 1), "depthwise_kernel", into), ("pointwise_conv", (1, 1, into, out), "kernel", out)
         ]  # fmt: skip
-        for part, shape, kernel, channels in parts:
+        for part, shape, role, channels in parts:
             layer = f"layer{number}/{part}"
             fan_in = np.prod(shape[:2]) * (1 if part == "depthwise_conv" else shape[2])
-            values[f"{layer}/{layer}/{kernel}:0"] = rng.standard_normal(shape) * (2 / fan_in) ** 0.5
-            norm = f"{layer}/bn"
-            values[f"{norm}/{norm}/beta:0"] = rng.standard_normal(channels) * 0.1
-            values[f"{norm}/{norm}/moving_mean:0"] = rng.standard_normal(channels) * 0.1
-            values[f"{norm}/{norm}/moving_variance:0"] = rng.uniform(0.5, 2, channels)
+            values[f"{layer}/{layer}/{role}:0"] = rng.standard_normal(shape) * (2 / fan_in) ** 0.5
+            bn = f"{layer}/bn"
+            values[f"{bn}/{bn}/beta:0"] = rng.standard_normal(channels) * 0.1
+            values[f"{bn}/{bn}/moving_mean:0"] = rng.standard_normal(channels) * 0.1
+            values[f"{bn}/{bn}/moving_variance:0"] = rng.uniform(0.5, 2, channels)
     values["logits/logits/kernel:0"] = rng.standard_normal((1024, 521)) * 0.03
     values["logits/logits/bias:0"] = rng.standard_normal(521) * 0.1
     with h5py.File(tmp_path / "yamnet.h5", "w") as handle:
@@ -97,11 +97,11 @@ def test_yamnet_reads_the_keras_h5(tmp_path: Path) -> None:
             kernel = get("layer1/conv/layer1/conv/kernel:0").permute(3, 2, 0, 1)
             x = norm(nn.functional.conv2d(padded, kernel, stride=2), "layer1/conv")
         else:
-            layer = f"layer{number}/depthwise_conv"
-            kernel = get(f"{layer}/{layer}/depthwise_kernel:0").permute(2, 3, 0, 1)
-            x = norm(nn.functional.conv2d(padded, kernel, stride=stride, groups=len(kernel)), layer)
-            layer = f"layer{number}/pointwise_conv"
-            x = norm(nn.functional.conv2d(x, get(f"{layer}/{layer}/kernel:0").permute(3, 2, 0, 1)), layer)
+            part_name = f"layer{number}/depthwise_conv"
+            kernel = get(f"{part_name}/{part_name}/depthwise_kernel:0").permute(2, 3, 0, 1)
+            x = norm(nn.functional.conv2d(padded, kernel, stride=stride, groups=len(kernel)), part_name)
+            part_name = f"layer{number}/pointwise_conv"
+            x = norm(nn.functional.conv2d(x, get(f"{part_name}/{part_name}/kernel:0").permute(3, 2, 0, 1)), part_name)
         torch.testing.assert_close(mine[number].transpose(2, 3), x, rtol=1e-3, atol=1e-4)
 
 

@@ -81,8 +81,8 @@ def build(name: str, mel: MelConfig, **switches: Any) -> CheapNetwork:
 
 def install() -> None:
     """Put the cheap networks where the loop looks for real ones."""
-    loop.build_features = build  # type: ignore[assignment]
-    evaluate.build_embedder = lambda name, mel: CheapEmbedder()  # type: ignore[assignment]
+    setattr(loop, "build_features", build)  # noqa: B010  (a name it imports)
+    setattr(evaluate, "build_embedder", lambda name, mel: CheapEmbedder())  # noqa: B010
 
 
 def write_data(path: Path, *, rows: int = 40, labelled: bool = True) -> PreparedData:

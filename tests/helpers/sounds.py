@@ -44,4 +44,4 @@ def drum_loop(
             hits.append(0.6 * toms[sixteenth % (4 * beats_per_bar)])
         for hit in hits:
             np.add.at(out, (at + np.arange(len(hit))) % n, hit)
-    return np.concatenate([out, np.zeros(round(tail_s * rate_hz), dtype=np.float32)]) * 0.7
+    return np.concatenate([out, np.zeros(round(tail_s * rate_hz), dtype=np.float32)]) * np.float32(0.7)

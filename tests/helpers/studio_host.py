@@ -8,10 +8,12 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import uvicorn
+from random_model import write_random_model
 
 from loopwright.making.directions import Direction, directions_path, save_directions
 from loopwright.studio.app import create_app
@@ -20,7 +22,6 @@ from loopwright.studio.jobs import Jobs
 from loopwright.studio.library import Library
 from loopwright.studio.runs import Runs
 from loopwright.studio.serve import listen
-from random_model import write_random_model
 
 W_DIM = 32
 
@@ -73,14 +74,14 @@ def start(model: Path, library: Path, *, runs: Path | None = None, port: int = 0
     raise AssertionError("the studio did not start")
 
 
-def finish(client: httpx.Client, wish: dict[str, object], *, seconds: float = 60) -> dict[str, object]:
+def finish(client: httpx.Client, wish: dict[str, object], *, seconds: float = 60) -> dict[str, Any]:
     """Submit a wish and wait for its end: the job with its loops."""
     answer = client.post("/api/jobs", json=wish)
     assert answer.status_code == 202, answer.text
     path = answer.headers["location"]
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        job: dict[str, object] = client.get(path).json()
+        job: dict[str, Any] = client.get(path).json()
         if job["state"] in ("done", "failed", "cancelled"):
             return job
         time.sleep(0.03)
