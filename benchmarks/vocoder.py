@@ -17,7 +17,7 @@ import torch
 
 from loopwright.audio.mel import LogMel
 from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig
-from loopwright.making.model import white_noise
+from loopwright.making.draws import white_noise
 from loopwright.making.onnx_model import load_vocoder
 from loopwright.vocoder import Vocoder
 from loopwright.vocoder.griffinlim import GriffinLim

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from loopwright.data import PreparedData
-from loopwright.making.model import find_model
+from loopwright.making.find import find_model
 from loopwright.models import modelfile
 from loopwright.training.gan_step import spread
 

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import uvicorn
-from random_model import write_random_model
+from random_model import random_directions, random_model
 
-from loopwright.making.directions import Direction, directions_path, save_directions
 from loopwright.studio.app import create_app
 from loopwright.studio.engine import Engine
 from loopwright.studio.jobs import Jobs
@@ -23,15 +21,11 @@ from loopwright.studio.library import Library
 from loopwright.studio.runs import Runs
 from loopwright.studio.serve import listen
 
-W_DIM = 32
-
 
 def make_model(path: Path, seed: int = 0) -> Path:
     """A model file of the tiny recipe with random weights, and its directions beside it."""
-    write_random_model(path, seed=seed)
-    rng = np.random.default_rng(seed)
-    directions = [Direction(n, tuple(rng.normal(0, 0.3, W_DIM).tolist()), 0.2, {n: 0.5}) for n in ("brightness", "density")]
-    save_directions(directions_path(path), directions)
+    random_model(path, seed=seed, header={"training": {"kimg": 1.5}})
+    random_directions(path, seed=seed)
     return path
 
 

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
+from random_model import random_model
 
 from loopwright import metrics
 from loopwright.audio.mel import LogMel
@@ -20,13 +21,11 @@ from loopwright.data.prepared import PreparedData
 from loopwright.data.prepared_writer import PreparedWriter
 from loopwright.errors import InputError, LoopwrightError, WeightsError
 from loopwright.features import Judge, load_judge
-from loopwright.files import save_tensors, write_json
+from loopwright.files import write_json
 from loopwright.measuring.cache import EmbeddingCache, content_hash
 from loopwright.measuring.evaluate import Settings, _split, band_edges, evaluate
 from loopwright.measuring.report import cell
 from loopwright.measuring.sides import FolderSide, Loop, ModelSide, PreparedSide, VocodedSide, guess_bars, open_side
-from loopwright.models.config import GeneratorSizes
-from loopwright.models.generator import Generator
 from loopwright.training.gan_loop import model_header
 from loopwright.training.recipe import load_recipe
 
@@ -178,12 +177,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 def run(prepared: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder whose model never trained."""
     path = tmp_path_factory.mktemp("d") / "00000-tiny"
-    recipe = load_recipe("tiny")
-    torch.manual_seed(0)
-    generator = Generator.of(GeneratorSizes(config=recipe.generator, n_mels=LOOP16.n_mels, frames=LOOP16.model_frames))
-    header = model_header(recipe, prepared, {"kimg": 1.0, "seconds": 60.0})
-    save_tensors(path / "checkpoints" / "best.safetensors", generator.state_dict(), header)
-    write_json(path / "config.json", {"recipe": recipe.model_dump(mode="json"), "data": str(prepared.path)})
+    header = model_header(load_recipe("tiny"), prepared, {"kimg": 1.0, "seconds": 60.0})
+    random_model(path / "checkpoints" / "best.safetensors", header=header)
+    write_json(path / "config.json", {"recipe": header["recipe"], "data": str(prepared.path)})
     return path
 
 

@@ -9,8 +9,8 @@ import torch
 
 from loopwright.errors import InputError
 from loopwright.files import save_tensors, sha256_of, write_json
+from loopwright.making.find import default_vocoder, find_model
 from loopwright.making.graphs import OPSET, generator_graphs, ring_graph, write_graph
-from loopwright.making.model import default_vocoder, find_model
 from loopwright.making.onnx_model import DESCRIPTION, EXPORT_FORMAT
 from loopwright.models import modelfile
 from loopwright.vocoder import load as load_vocoder
@@ -53,7 +53,7 @@ def _header(header: dict[str, Any]) -> dict[str, Any]:
 def export_onnx(model: str, out: Path, *, vocoder: str | None = None, force: bool = False) -> Path:
     """Write `mapping.onnx`, `synthesis.onnx`, `vocoder.onnx` (none for Griffin-Lim) and `model.json` with their checksums.
 
-    What surrounds the graphs (statistics, tempo, STFTs) is in docs/export.md and in `light`; `generate FOLDER` does it.
+    What surrounds the graphs (statistics, tempo, STFTs) is in docs/export.md; `generate FOLDER` does it.
 
     Args:
         model: run folder, model file or bundled name.

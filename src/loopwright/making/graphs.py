@@ -1,4 +1,4 @@
-"""Generator and ring vocoder as ONNX graphs, for `light`.
+"""Generator and ring vocoder as ONNX graphs, for `making.onnx_model`.
 
 What is exported is the networks alone: the mapping (latent to style), the synthesis (styles and noise to z-scores) and the
 vocoder's backbone. The circular STFTs around the backbone stay in numpy (`making.onnx_ring`).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from loopwright.audio.io import write_wav
-from loopwright.audio.resample import resample_circle
 from loopwright.audio.seam import click_ratio
 from loopwright.audio.wavmeta import exact_bpm, loop_chunks
 
@@ -69,26 +67,9 @@ class Loop:
 
     def spectrogram_png(self, *, width: float = 6.0, height: float = 2.2) -> bytes:
         """A PNG picture of the loop's log-mel, beats marked."""
-        import torch
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        from loopwright.making.picture import notebook_png
 
-        from loopwright.audio.mel import LogMel
-        from loopwright.config import LOOP48
-
-        bars = max(1, self.beats // 4)
-        audio = resample_circle(self.samples, bars * LOOP48.bar_samples)  # on the grid of the mel, whatever the tempo
-        picture = LogMel(LOOP48)(torch.from_numpy(audio)[None])[0].numpy()
-        figure = Figure(figsize=(width, height), dpi=100)
-        FigureCanvasAgg(figure)
-        axis = figure.add_axes((0, 0, 1, 1))
-        axis.set_axis_off()
-        axis.imshow(picture, origin="lower", aspect="auto", cmap="magma", vmin=-4, vmax=0.5)
-        for beat in range(1, self.beats):
-            axis.axvline(beat * picture.shape[1] / self.beats - 0.5, color="white", alpha=0.25, lw=0.7)
-        out = io.BytesIO()
-        figure.savefig(out, format="png")
-        return out.getvalue()
+        return notebook_png(self, width=width, height=height)
 
     def wav_bytes(self, *, subtype: str = "PCM_16") -> bytes:
         """The WAV file as bytes."""
@@ -106,3 +87,32 @@ class Loop:
             f'<img alt="spectrogram" src="data:image/png;base64,{picture}"><br>'
             f'<audio controls loop src="data:audio/wav;base64,{audio}"></audio></figure>'
         )
+
+
+_CONSONANTS, _VOWELS = "bdfgjklmnprstvz", "aeiou"
+_SYLLABLES = [consonant + vowel for consonant in _CONSONANTS for vowel in _VOWELS]
+WORDS = len(_SYLLABLES) ** 3  # of three syllables
+_STRIDE = 179_426_549  # a prime, so that multiplying by it permutes the words: neighbouring seeds get unlike ones
+
+
+def word_for(seed: int) -> str:
+    """A pronounceable word for file names, different for every seed: numbers in a name mean the tempo alone.
+
+    Three syllables, more for seeds above 421,874. `word_for(0) == 'bababa'`.
+    """
+    turn, value = divmod(seed, WORDS)
+    value = value * _STRIDE % WORDS
+    letters = ""
+    for _ in range(3):
+        value, digit = divmod(value, len(_SYLLABLES))
+        letters += _SYLLABLES[digit]
+    while turn:
+        turn, digit = divmod(turn, len(_SYLLABLES))
+        letters += _SYLLABLES[digit]
+    return letters
+
+
+def step_word(i: int) -> str:
+    """a, b, ... y, za, zb, ... zy, zza, ...: the order of a file among others, without digits. Sorts as the numbers do."""
+    turns, rest = divmod(i, 25)
+    return "z" * turns + chr(97 + rest)

@@ -55,7 +55,7 @@ class OnnxGenerator:
         return self.mapping.run(inputs)[0][0]
 
     def scores(self, steps: Float32, noise: Sequence[Float32]) -> Float32:
-        """Styles (W, S), one for all time or one a column of the constant, and noise maps (1, m, t) -> z-scores (M, T)."""
-        ws = np.repeat(steps[None, None], self.sizes.n_styles, axis=1)
+        """Styles (W, S), or (L, W, S), one a layer; S is 1 or steps in time. Noise maps (1, m, t). -> z-scores (M, T)."""
+        ws = steps[None] if steps.ndim == 3 else np.repeat(steps[None, None], self.sizes.n_styles, axis=1)
         maps = {f"noise_{i}": x[None] for i, x in enumerate(noise)}
         return self.synthesis.run({"ws": np.ascontiguousarray(ws), **maps})[0][0]

@@ -1,9 +1,8 @@
-"""A trained model in onnxruntime: makes the loops that `Model` makes, without importing torch."""
+"""A trained model in onnxruntime and numpy: makes the loops that `TorchModel` makes, without importing torch."""
 
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,26 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from loopwright.audio.spectra import Float32
-from loopwright.config import STEPS_PER_BAR, MelConfig, check_same_mel
+from loopwright.config import MelConfig, check_same_mel
 from loopwright.errors import InputError
 from loopwright.files import sha256_of
-from loopwright.making.loop import Loop
-from loopwright.making.model import BAR_VARIATION, MAX_SEED, Maker, default_vocoder, draw, find_model, shown_name, white_noise
+from loopwright.making.draws import Float32, draw
+from loopwright.making.find import default_vocoder, find_model, shown_name
+from loopwright.making.model import Model
 from loopwright.making.onnx_generator import OnnxGenerator
 from loopwright.making.onnx_ring import OnnxRing
 from loopwright.making.onnx_session import NoGraphError, Session, graph_path
 from loopwright.models import modelfile
 from loopwright.vocoder import modelfile as vocoderfile
 from loopwright.vocoder.griffinlim import GriffinLim
-from loopwright.vocoder.render import BEATS_PER_BAR, LoopVocoder, bars_of, render
+from loopwright.vocoder.render import LoopVocoder
 from loopwright.vocoder.ring_config import RingConfig, graph_sizes
 
 EXPORT_FORMAT = 1  # of folders written by `loopwright export --onnx`
 DESCRIPTION = "model.json"
 
 
-class OnnxModel(Maker):
+class OnnxModel(Model):
     """A generator with its vocoder, in onnxruntime and numpy. One loop at a time, so a loop never depends on its batch.
 
     Raises NoGraphError if the model or the vocoder can only be computed with torch.
@@ -47,43 +46,46 @@ class OnnxModel(Maker):
             self.vocoder = load_vocoder(vocoder or default_vocoder(self.mel), self.mel)
         self.mean, self.std = file.mean[:, None], file.std[:, None]
 
+    @classmethod
+    def load(cls, name: str, *, vocoder: str | None = None) -> OnnxModel:
+        """A bundled model by name, a run folder, a model file, or a folder of an ONNX export.
+
+        Raises InputError if there is none or it is damaged, NoGraphError if only torch can compute it.
+        """
+        if is_export(Path(name)):
+            return cls(Path(name), name=Path(name).name, vocoder=vocoder)
+        path = find_model(name)
+        return cls(path, name=shown_name(name, path), vocoder=vocoder)
+
     @property
     def vocoder_name(self) -> str:
         return self.vocoder.name
 
-    def log_mel(self, seed: int, *, bars: int = 1, truncation: float = 1.0, style: str | None = None) -> Float32:
-        """Log-mel (M, T) of a seed's loop."""
-        turns = -(-bars // self.bars)
-        w = self._style(seed, style, truncation)
-        steps = w[:, None]
-        if turns > 1:
-            parts = [w]
-            for bar in range(1, turns):  # every other bar answers the first one, as Model.bar_styles
-                other = self._style((seed + 0x9E3779B1 * bar) % (MAX_SEED + 1), None, truncation)
-                parts.append(w if bar % 2 == 0 else w + np.float32(BAR_VARIATION) * (other - w))
-            steps = np.repeat(np.stack(parts, axis=1), STEPS_PER_BAR * self.bars, axis=1)
-        noise = [draw(seed, f"noise {i}", (1, *shape)) for i, shape in enumerate(self.sizes.noise_shapes(turns))]
-        log_mel = self.generator.scores(steps, noise) * self.std + self.mean
-        return np.maximum(log_mel, np.float32(np.log10(self.mel.log_floor)))
+    @functools.cached_property
+    def w_avg(self) -> Float32:
+        # any latent's style, truncated to nothing: the number itself is inside the graph
+        return self._style(0, None, 0.0)
 
     def _style(self, seed: int, style: str | None, truncation: float) -> Float32:
         labels = self.labels(style, [seed])
         z = draw(seed, "latent", (self.sizes.config.z_dim,))
         return self.generator.style(z, labels[0] if labels else None, truncation)
 
-    def make(
-        self, seeds: Sequence[int], *, bpm: float, bars: int, truncation: float, style: str | None, rate_hz: int, pack: str
-    ) -> list[Loop]:
-        loops = []
-        for seed in seeds:
-            log_mel = self.log_mel(seed, bars=bars, truncation=truncation, style=style)
+    def styles_of(self, seeds: Sequence[int], *, style: str | None = None, truncation: float = 1.0) -> Float32:
+        return np.stack([self._style(seed, style, truncation) for seed in seeds])
 
-            noise = functools.partial(white_noise, seed, self.mel.hop)
-            audio = render(self.vocoder, log_mel, bpm, rate_hz=rate_hz, noise=noise)
-            details = {"seed": seed, "truncation": truncation, **({"style": style} if style else {})}
-            beats = BEATS_PER_BAR * bars_of(log_mel.shape[1], self.mel)
-            loops.append(self.finish(audio, seed, bpm=bpm, beats=beats, rate_hz=rate_hz, pack=pack, details=details))
-        return loops
+    def synthesis(self, ws: Float32, maps: Sequence[Float32]) -> Float32:
+        floor = np.float32(np.log10(self.mel.log_floor))
+        found = []
+        for i, one in enumerate(ws):
+            steps = one[..., None] if one.ndim < 3 else one
+            log_mel = self.generator.scores(steps, [x[i] for x in maps]) * self.std + self.mean
+            found.append(np.maximum(log_mel, floor))
+        return np.stack(found)
+
+    @property
+    def voice(self) -> LoopVocoder:
+        return self.vocoder
 
 
 def load_vocoder(name: str, mel: MelConfig) -> LoopVocoder:
@@ -100,6 +102,11 @@ def load_vocoder(name: str, mel: MelConfig) -> LoopVocoder:
     if not graph.is_file():
         raise NoGraphError(f"no ONNX graph for a vocoder of the sizes of {name}. Use --engine torch.")
     return OnnxRing(file.mel, config, Session(graph, {f"net.{key}": value for key, value in file.weights.items()}))
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder was written by `loopwright export --onnx`; a run folder is none."""
+    return (folder / DESCRIPTION).is_file() and not (folder / "checkpoints").is_dir()
 
 
 def read_export(folder: Path) -> dict[str, Any]:
@@ -129,35 +136,3 @@ def _exported_vocoder(folder: Path, header: dict[str, Any], mel: MelConfig) -> L
     if header["architecture"] == "griffinlim":
         return GriffinLim(mel)
     return OnnxRing(mel, RingConfig(**header["config"]), Session(folder / "vocoder.onnx"))
-
-
-def load_maker(name: str, *, vocoder: str | None = None, device: str = "cpu", engine: str = "auto") -> Maker:
-    """A model to make loops with.
-
-    Args:
-        name: bundled name, model file, run folder, or folder of an ONNX export.
-        vocoder: name or file, instead of the model's own.
-        device: for torch.
-        engine: `onnx`; `torch`; or `auto`, which is onnx on the CPU where it can, and torch otherwise.
-
-    Raises InputError if there is no such model, it is damaged, or the engine cannot compute it.
-    """
-    path = Path(name)
-    exported = (path / DESCRIPTION).is_file() and not (path / "checkpoints").is_dir()
-    if exported:
-        if engine == "torch":
-            raise InputError(f"{path} is an ONNX export, which torch does not read. Use --engine onnx.")
-        return OnnxModel(path, name=path.name, vocoder=vocoder)
-    if engine == "onnx" and device != "cpu":
-        raise InputError(f"the onnx engine computes on the CPU, not on '{device}'. Use --engine torch.")
-    found = importlib.util.find_spec("onnxruntime") is not None
-    if engine == "onnx" or (engine == "auto" and device == "cpu" and found):
-        path = find_model(name)
-        try:
-            return OnnxModel(path, name=shown_name(name, path), vocoder=vocoder)
-        except NoGraphError:
-            if engine == "onnx":
-                raise
-    from loopwright.making.torch_model import load
-
-    return load(name, vocoder=vocoder, device=device)
