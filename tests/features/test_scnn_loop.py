@@ -117,10 +117,10 @@ def test_loss_falls_and_steps_depend_on_seed_and_step_alone() -> None:
 
     config = ClassifierConfig(width=4, layers=4, steps=60, batch=8, lr=1e-2)
     trainee = build_trainee(config, 2)
-    losses = [train_step(trainee, gather, rows) for _ in range(60)]
+    losses = [float(train_step(trainee, gather, rows)["loss"]) for _ in range(60)]
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
     again = build_trainee(config, 2)
-    assert [train_step(again, gather, rows) for _ in range(2)] == losses[:2]
+    assert [float(train_step(again, gather, rows)["loss"]) for _ in range(2)] == losses[:2]
 
 
 def test_a_killed_run_continues_as_if_it_had_not_been(prepared: Path, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_killed_run_continues_as_if_it_had_not_been(prepared: Path, tmp_path: 
     class Killed(Exception):  # noqa: N818
         pass
 
-    def kill(step: int, *_: object) -> None:
+    def kill(*_: object) -> None:
         raise Killed
 
     with pytest.raises(Killed):
@@ -143,7 +143,7 @@ def test_a_killed_run_continues_as_if_it_had_not_been(prepared: Path, tmp_path: 
     scores = json.loads((tmp_path / "whole" / "accuracy.json").read_text())
     assert scores["validation_test"]["n"] == 12
     assert (tmp_path / "whole" / "confusion-validation_test.png").stat().st_size > 1000
-    with pytest.raises(ConfigError, match=r"lr 0.001 then, 0.002 now"):
+    with pytest.raises(ConfigError, match=r"begun with other settings \(lr: 0.001 -> 0.002\)"):
         train_classifier(prepared, tmp_path / "broken", config.model_copy(update={"lr": 0.002}))
 
 

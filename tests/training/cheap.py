@@ -23,8 +23,7 @@ from loopwright.config import LOOP16, MelConfig
 from loopwright.data import PreparedData
 from loopwright.data.prepared import PreparedWriter
 from loopwright.features.registry import split_name
-from loopwright.training import gan_loop as loop
-from loopwright.training import tick as evaluate
+from loopwright.training import gan_build, tick
 
 SIZES: dict[str, Any] = {
     "generator": {"dims": 1, "channels": [12, 12, 8, 8], "z_dim": 6, "w_dim": 8, "mapping_layers": 2},
@@ -81,8 +80,8 @@ def build(name: str, mel: MelConfig, **switches: Any) -> CheapNetwork:
 
 def install() -> None:
     """Put the cheap networks where the loop looks for real ones."""
-    loop.build_features = build  # type: ignore[assignment]
-    evaluate.build_embedder = lambda name, mel: CheapEmbedder()  # type: ignore[assignment]
+    gan_build.build_features = build  # type: ignore[assignment]
+    tick.build_embedder = lambda name, mel: CheapEmbedder()  # type: ignore[assignment]
 
 
 def write_data(path: Path, *, rows: int = 40, labelled: bool = True) -> PreparedData:

@@ -22,9 +22,11 @@ from loopwright.data import PreparedData
 from loopwright.errors import BusyError, InputError, TrainingDivergedError, WeightsError
 from loopwright.files import load_tensors, locked
 from loopwright.tasks.train_gan import train
+from loopwright.training import gan_build, gan_watch, samples
 from loopwright.training import gan_loop as loop
-from loopwright.training.gan_loop import build_gan, load_model
-from loopwright.training.gan_step import descend
+from loopwright.training.descend import descend
+from loopwright.training.gan_build import build_gan
+from loopwright.training.gan_loop import load_model
 from loopwright.training.recipe import load_recipe
 from loopwright.training.runs import RunFolder
 
@@ -62,7 +64,7 @@ def assert_same(a: RunFolder, b: RunFolder) -> None:
 @pytest.fixture(scope="module")
 def unbroken(hits: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "build_features", cheap.build)
+        patch.setattr(gan_build, "build_features", cheap.build)
         patch.setattr("loopwright.training.tick.build_embedder", lambda name, mel: cheap.CheapEmbedder())
         return run(hits, tmp_path_factory.mktemp("unbroken"))
 
@@ -148,7 +150,7 @@ def test_bf16_trains_as_float32_does_within_its_rounding(
 def test_a_generator_that_draws_far_outside_is_shown_and_heard_all_the_same(hits: PreparedData, tmp_path: Path) -> None:
     """An unbounded generator, or z-scores of a band that is nearly always silent: no reason to end a run."""
     wild = torch.linspace(-40, 40, 64)[None, :, None].expand(1, 64, 256)
-    loop.write_samples(tmp_path, "0", wild, hits, waves=1)
+    samples.write_samples(tmp_path, "0", wild, hits, waves=1)
     assert (tmp_path / "0.png").stat().st_size > 200
     assert len(read_audio(tmp_path / "0-0.wav").samples) == hits.mel.bar_samples
 
@@ -165,8 +167,8 @@ def test_ticks_measure_what_would_come_out_of_a_generator_that_draws_far_outside
             return super().forward(log_mel)
 
     monkeypatch.setattr("loopwright.training.tick.build_embedder", lambda name, mel: Recording())
-    plain = loop.generate_batch
-    monkeypatch.setattr(loop, "generate_batch", lambda *args, **more: plain(*args, **more) * 1e4)
+    plain = gan_watch.generate_batch
+    monkeypatch.setattr(gan_watch, "generate_batch", lambda *args, **more: plain(*args, **more) * 1e4)
     folder = run(hits, tmp_path / "runs")
     assert max(highest) == pytest.approx(3.0)
     assert folder.read_metrics()[-1]["step"] > 0

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from loopwright.models.layers import depthwise_conv, enter_depthwise, pad_cylinder
+from loopwright.models.kernels import depthwise_conv, enter_depthwise, pad_cylinder
 from loopwright.models.projection import Projection
 
 

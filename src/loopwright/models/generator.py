@@ -18,7 +18,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from loopwright.models.layers import Mapping, ModulatedConv, channels_last, finish, upsample
+from loopwright.models.kernels import finish
+from loopwright.models.layers import Mapping, ModulatedConv, channels_last, upsample
 
 
 class StyledConv(nn.Module):

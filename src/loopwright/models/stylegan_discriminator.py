@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loopwright.models.discriminator import CLOCK, clock, minibatch_stddev
-from loopwright.models.layers import EqualLinear, blur, leaky, pad_cylinder
+from loopwright.models.kernels import pad_cylinder
+from loopwright.models.layers import EqualLinear, blur, leaky
 
 
 class EqualConv(nn.Module):

@@ -77,7 +77,7 @@ def set_rate(optimizers: Iterable[torch.optim.Optimizer], rate: float) -> None:
 
 
 def warm_cosine(step: int, *, steps: int, warmup: int, highest: float, lowest: float = 0.0) -> float:
-    """A learning rate: up to `highest` in `warmup` steps, then half a cosine down to `lowest` at step `steps`, where it stays."""
+    """A learning rate: up to `highest` in `warmup` steps, then half a cosine down to `lowest`, reached at `steps`."""
     if step < warmup:
         return highest * (step + 1) / warmup
     part = min(1.0, (step - warmup) / max(1, steps - warmup))

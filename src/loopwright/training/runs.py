@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from loopwright.errors import ConfigError, InputError
+from loopwright.errors import InputError
 from loopwright.files import write_json, write_text
 from loopwright.settings_diff import refuse_other_settings
 from loopwright.training.recipe import Recipe, parse_recipe
@@ -66,6 +66,8 @@ class RunFolder:
 
     def truncate_metrics(self, step: int) -> None:
         """Drop lines after `step`: they were logged after the checkpoint that training continues from."""
+        if not self.metrics.exists():
+            return
         rows = [row for row in self.read_metrics() if row["step"] <= step]
         write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
 

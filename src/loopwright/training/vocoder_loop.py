@@ -1,4 +1,4 @@
-"""What the training of every vocoder shares: crops of bars, a trainee, and the loop. The steps are in `ring_step`, `melgan_step`.
+"""What the training of every vocoder shares: crops of bars, a trainee, and the loop; `ring_step`, `melgan_step` have steps.
 
 Every random choice depends on (seed, step) alone, and a checkpoint holds all state, so a resumed run equals an unbroken one.
 
