@@ -94,7 +94,14 @@ def write_data(path: Path, *, rows: int = 40, labelled: bool = True) -> Prepared
             for hit in range(0, 16, 2 + style):
                 low = int(rng.integers(0, 40))
                 mel[low : low + 16, hit * 16 : hit * 16 + 8] += 3.0
-            record = {"id": i, "file": f"{i}.wav", "bar": 0, "split": "train" if i % 2 else "validation", "source": str(i)}
+            record = {
+                "id": i,
+                "file": f"{i}.wav",
+                "bar": 0,
+                "split": "train" if i % 2 else "validation",
+                "source": str(i),
+                "kind": "drum",
+            }
             writer.add(np.maximum(mel, -5.0), None, record | {"style": STYLES[style] if labelled else ""})
         writer.commit()
         return writer.finish()

@@ -50,7 +50,7 @@ def load_checkpoint(
     """
     tensors, header = load_tensors(path)
     if header.get("kind") != kind:
-        raise InputError(f"{path} is no {kind}. Choose an empty run folder.")
+        raise InputError(f"{path} is not a {kind}. Choose an empty run folder.")
     if settings is not None:
         instead = "Use the same, or a new run folder."
         refuse_other_settings(path, header.get("settings", {}), settings, instead=instead, may_change=may_change)

@@ -24,7 +24,6 @@ from loopwright.files import load_tensors, locked
 from loopwright.tasks.train_gan import train
 from loopwright.training import gan_build, gan_watch, samples
 from loopwright.training import gan_loop as loop
-from loopwright.training.descend import descend
 from loopwright.training.gan_build import build_gan
 from loopwright.training.gan_loop import load_model
 from loopwright.training.recipe import load_recipe
@@ -227,15 +226,48 @@ def test_batch_that_cannot_be_shared(hits: PreparedData, tmp_path: Path, cheap_n
         )
 
 
-def test_nan_is_told_before_anything_changes(hits: PreparedData, cheap_networks: None) -> None:
-    gan = build_gan(load_recipe("tiny", cheap.SIZES), hits, torch.device("cpu"))
-    parameter = gan.optimizer_g.param_groups[0]["params"][0]
-    before = parameter.detach().clone()
-    with pytest.raises(TrainingDivergedError, match=r"loss/g became nan at step 7\. Lower the learning rate"):
-        descend(gan.optimizer_g, (parameter * float("nan")).sum(), name="loss/g", step=7)
-    with pytest.raises(TrainingDivergedError, match=r"gradient of loss/g became (nan|inf)"):
-        descend(gan.optimizer_g, (parameter * 0).sqrt().sum(), name="loss/g", step=7)  # 0 * inf
-    assert torch.equal(parameter, before)
+def test_learning_rates_fall_to_nothing_over_the_last_images(hits: PreparedData, cheap_networks: None) -> None:
+    recipe = load_recipe("tiny", merged(train={"lr_g": 0.4, "lr_d": 0.2, "anneal_kimg": 2.0}))
+    gan = build_gan(recipe, hits, torch.device("cpu"))
+    for left_kimg, share in ((9.0, 1.0), (2.0, 1.0), (1.0, 0.5), (0.25, 0.125), (0.0, 0.0)):
+        loop.anneal(gan, recipe.train, left_kimg=left_kimg)
+        rates = [optimizer.param_groups[0]["lr"] for optimizer in (gan.optimizer_g, gan.optimizer_d)]
+        assert rates == pytest.approx([0.4 * share, 0.2 * share])
+    level = load_recipe("tiny", merged(train={"lr_g": 0.4, "anneal_kimg": 0.0}))
+    loop.anneal(gan, level.train, left_kimg=0.0)
+    assert gan.optimizer_g.param_groups[0]["lr"] == 0.4
+
+
+def test_a_run_anneals_its_very_last_images(hits: PreparedData, tmp_path: Path, cheap_networks: None) -> None:
+    """Six steps of four images, the last three annealed: Adam's first steps move a weight by its rate."""
+    rates: list[float] = []
+    anneal = loop.anneal
+
+    def recording(gan: Any, *args: Any, **more: Any) -> None:
+        anneal(gan, *args, **more)
+        rates.append(gan.optimizer_d.param_groups[0]["lr"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "anneal", recording)
+        run(hits, tmp_path, merged(train={"lr_d": 0.3, "anneal_kimg": 0.012}))
+    assert rates == pytest.approx([0.3, 0.3, 0.3, 0.3, 0.2, 0.1])
+
+
+def test_killed_before_its_first_checkpoint_it_logs_its_first_row_once(
+    hits: PreparedData, tmp_path: Path, unbroken: RunFolder, cheap_networks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(Exception):  # noqa: N818
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gan_watch, "save_checkpoint", kill)
+        with pytest.raises(Killed):
+            run(hits, tmp_path)
+    assert [row["step"] for row in RunFolder(tmp_path / "00000-tiny").read_metrics()] == [0]
+    assert_same(run(hits, tmp_path), unbroken)
 
 
 def test_diverged_run_keeps_its_last_checkpoint(
