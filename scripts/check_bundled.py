@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from loopwright.making.loop import loudness_lufs
+from loopwright.audio.loudness import loudness_lufs
 from loopwright.making.model import Maker
 from loopwright.making.onnx_model import load_maker
 

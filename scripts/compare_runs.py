@@ -24,7 +24,7 @@ from loopwright.data import PreparedData
 from loopwright.features import build_embedder
 from loopwright.files import write_json, write_text
 from loopwright.measuring.report import cell, markdown_table
-from loopwright.training.gan_loop import load_model
+from loopwright.models import modelfile
 from loopwright.training.runs import RunFolder
 from loopwright.training.samples import generate_batch, to_log_mels
 
@@ -109,8 +109,8 @@ def main() -> None:
             picks = np.sort(np.random.default_rng(0).choice(data.indices("train"), n, replace=False))
             log_mels = torch.from_numpy(data.log_mel(picks))
         else:
-            generator, header = load_model(RunFolder(run).checkpoint(args.which))
-            mean, std = (torch.tensor(header["statistics"][key], dtype=torch.float32) for key in ("mean", "std"))
+            file = modelfile.read(RunFolder(run).checkpoint(args.which))
+            generator, mean, std = modelfile.build(file), torch.from_numpy(file.mean), torch.from_numpy(file.std)
             log_mels = to_log_mels(generate_batch(generator, n, seed=1), mean, std, data.mel)
         runs[name] = score(real, embed(log_mels, judges))
         write_json(kept, runs[name])

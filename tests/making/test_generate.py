@@ -10,11 +10,13 @@ import torch
 from click.testing import CliRunner
 
 import loopwright
+from loopwright.audio.loudness import level_to, limit_peaks, loudness_lufs
+from loopwright.audio.seam import click_ratio, rest_at_seam
 from loopwright.audio.wavmeta import read_chunks
 from loopwright.cli import cli
 from loopwright.errors import ConfigError, InputError
 from loopwright.files import load_tensors, save_tensors
-from loopwright.making.loop import Loop, level_to, limit_peaks, loudness_lufs, rest_at_seam, wrap_click_ratio
+from loopwright.making.loop import Loop
 from loopwright.making.pack import generate_pack
 from loopwright.making.torch_model import Model, load
 from loopwright.making.words import SPACE, word_for
@@ -226,7 +228,7 @@ def test_a_file_does_not_begin_in_an_attack() -> None:
     attack = calm.copy()
     attack[:3] += np.array([0.5, 0.4, 0.2], np.float32)  # the largest step is now the one over the seam
     turned = rest_at_seam(attack, 44_100)
-    assert wrap_click_ratio(attack) > 1 > wrap_click_ratio(turned)
+    assert click_ratio(attack) > 1 > click_ratio(turned)
     shift = int(np.flatnonzero([np.array_equal(np.roll(attack, k), turned) for k in range(-12, 13)])[0]) - 12
     assert 0 < abs(shift) <= 11
 
@@ -240,7 +242,7 @@ def test_a_slow_rise_over_the_seam_is_left_behind() -> None:
     loop += (rise - 1.2 * np.clip((t - 1000) / 80_000, 0, 1) * (t < 88_170)).astype(np.float32)
     loop[0] += 0.005
     turned = rest_at_seam(loop, 44_100)
-    assert wrap_click_ratio(loop) > 1 > wrap_click_ratio(turned)
+    assert click_ratio(loop) > 1 > click_ratio(turned)
     shift = int(np.flatnonzero([np.array_equal(np.roll(loop, k), turned) for k in range(-177, 178)])[0]) - 177
     assert 11 < abs(shift) <= 176
 

@@ -24,7 +24,9 @@ from loopwright.measuring.cache import EmbeddingCache, content_hash
 from loopwright.measuring.evaluate import Settings, _split, band_edges, evaluate
 from loopwright.measuring.report import cell
 from loopwright.measuring.sides import FolderSide, Loop, ModelSide, PreparedSide, VocodedSide, guess_bars, open_side
-from loopwright.training.gan_loop import build_generator, model_header
+from loopwright.models.config import GeneratorSizes
+from loopwright.models.generator import Generator
+from loopwright.models.modelfile import make_header
 from loopwright.training.recipe import load_recipe
 
 JUDGE = "random:yamnet"
@@ -177,8 +179,9 @@ def run(prepared: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Pat
     path = tmp_path_factory.mktemp("d") / "00000-tiny"
     recipe = load_recipe("tiny")
     torch.manual_seed(0)
-    generator = build_generator(recipe, n_mels=LOOP16.n_mels, frames=LOOP16.model_frames)
-    header = model_header(recipe, prepared, {"kimg": 1.0, "seconds": 60.0})
+    generator = Generator.of(GeneratorSizes(config=recipe.generator, n_mels=LOOP16.n_mels, frames=LOOP16.model_frames))
+    told = recipe.model_dump(mode="json")
+    header = make_header(told, LOOP16, prepared.bars, prepared.stats.to_json(), {"kimg": 1.0, "seconds": 60.0})
     save_tensors(path / "checkpoints" / "best.safetensors", generator.state_dict(), header)
     write_json(path / "config.json", {"recipe": recipe.model_dump(mode="json"), "data": str(prepared.path)})
     return path

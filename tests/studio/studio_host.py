@@ -11,11 +11,8 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-import torch
 import uvicorn
 
-from loopwright.config import LOOP16
-from loopwright.files import save_tensors
 from loopwright.making.directions import Direction, directions_path, save_directions
 from loopwright.studio.app import create_app
 from loopwright.studio.engine import Engine
@@ -23,34 +20,14 @@ from loopwright.studio.jobs import Jobs
 from loopwright.studio.library import Library
 from loopwright.studio.runs import Runs
 from loopwright.studio.serve import listen
-from loopwright.training.gan_loop import MODEL_FORMAT, build_generator
-from loopwright.training.recipe import load_recipe
+from random_model import write_random_model
 
 W_DIM = 32
 
 
 def make_model(path: Path, seed: int = 0) -> Path:
     """A model file of the tiny recipe with random weights, and its directions beside it."""
-    recipe = load_recipe("tiny")
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        generator = build_generator(recipe, n_mels=64, frames=256)
-        with torch.no_grad():
-            for name, parameter in generator.named_parameters():
-                if "noise_strength" in name:
-                    parameter.normal_(0, 0.3)
-            generator.w_avg.copy_(generator.mapping(torch.randn(256, generator.z_dim)).mean(dim=0))
-    ones = np.ones(64)
-    header = {
-        "kind": "generator",
-        "format": MODEL_FORMAT,
-        "recipe": recipe.model_dump(mode="json"),
-        "mel": LOOP16.model_dump(),
-        "bars": 1,
-        "statistics": {"mean": list(-2 * ones), "std": list(0.6 * ones), "low": list(-5 * ones), "high": list(0 * ones)},
-        "training": {"kimg": 1.5},
-    }
-    save_tensors(path, generator.state_dict(), header)
+    write_random_model(path, seed=seed)
     rng = np.random.default_rng(seed)
     directions = [Direction(n, tuple(rng.normal(0, 0.3, W_DIM).tolist()), 0.2, {n: 0.5}) for n in ("brightness", "density")]
     save_directions(directions_path(path), directions)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from loopwright.audio.seam import click_ratio
 from loopwright.audio.wavmeta import read_chunks
-from loopwright.data.cut import click_ratio
 from loopwright.errors import InputError
 from loopwright.tasks.loopify import loopify
 

@@ -17,9 +17,9 @@ import pytest
 import soundfile
 
 from loopwright.audio.io import write_wav
+from loopwright.audio.seam import click_ratio
 from loopwright.audio.wavmeta import exact_bpm, loop_chunks
 from loopwright.config import LOOP16, PAPER16
-from loopwright.data.cut import click_ratio
 from loopwright.data.facts import Facts
 from loopwright.data.prepared import PreparedData
 from loopwright.data.scan import FoundFile

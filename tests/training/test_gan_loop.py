@@ -21,11 +21,11 @@ from loopwright.audio.io import read_audio
 from loopwright.data import PreparedData
 from loopwright.errors import BusyError, InputError, TrainingDivergedError, WeightsError
 from loopwright.files import load_tensors, locked
+from loopwright.models import modelfile
 from loopwright.tasks.train_gan import train
 from loopwright.training import gan_build, gan_watch, samples
 from loopwright.training import gan_loop as loop
 from loopwright.training.gan_build import build_gan
-from loopwright.training.gan_loop import load_model
 from loopwright.training.recipe import load_recipe
 from loopwright.training.runs import RunFolder
 
@@ -77,7 +77,8 @@ def test_run_folder_holds_what_design_says(unbroken: RunFolder) -> None:
     assert [row["step"] for row in rows] == [0, 1, 2, 3, 4, 5, 6]
     assert {"loss/d", "loss/g", "saturation", "grad/g", "pairwise/fake", "collapse", "dominance"} <= rows[1].keys()
     assert {"fad/random:yamnet", "kad/random:yamnet", "coverage/random:yamnet"} <= rows[3].keys()
-    generator, header = load_model(unbroken.checkpoint("best"))
+    file = modelfile.read(unbroken.checkpoint("best"))
+    generator, header = modelfile.build(file), file.header
     assert header["kind"] == "generator"
     assert generator(torch.zeros(1, 6)).shape == (1, 64, 256)
 
@@ -309,7 +310,8 @@ def test_conditional_run_learns_styles_and_its_model_knows_them(
     hits: PreparedData, tmp_path: Path, cheap_networks: None
 ) -> None:
     folder = run(hits, tmp_path, merged(train={"condition": "style", "kimg": 0.004}))
-    generator, header = load_model(folder.checkpoint("best"))
+    file = modelfile.read(folder.checkpoint("best"))
+    generator, header = modelfile.build(file), file.header
     assert header["styles"] == ["funk", "house", "rock"]
     assert generator.classes == 3
     row = folder.read_metrics()[-1]

@@ -8,7 +8,7 @@ import torch
 from loopwright.config import LOOP16
 from loopwright.models.generator import Generator
 from loopwright.training.samples import generate_batch, to_log_mels
-from loopwright.vocoder.base import HIGHEST_LOG_MEL
+from loopwright.vocoder.check import HIGHEST_LOG_MEL
 
 
 def test_a_number_gives_the_same_loop_in_any_batch() -> None:

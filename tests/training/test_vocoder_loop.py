@@ -15,11 +15,11 @@ from loopwright.training import melgan_step
 from loopwright.training.ring_step import RingTrainConfig, build, learning_rate, roughen
 from loopwright.training.vocoder_loop import VocoderTrainee, circular_crop, draw_batch, resume, save, train
 from loopwright.vocoder.discriminators import PERIODS, Adversary, discriminator_hinge, feature_matching
-from loopwright.vocoder.house import HouseConfig
 from loopwright.vocoder.losses import amplitudes, convergence, distance, hop_for, spectral_energy
 from loopwright.vocoder.melgan import MelGanConfig
+from loopwright.vocoder.ring import RingConfig
 
-TINY = RingTrainConfig(model=HouseConfig(dim=16, layers=1, refine=1), steps=40, batch=2, frames=16, warmup=2, adversary_width=4)
+TINY = RingTrainConfig(model=RingConfig(dim=16, layers=1, refine=1), steps=40, batch=2, frames=16, warmup=2, adversary_width=4)
 CPU = torch.device("cpu")
 ROWS = np.arange(4)
 
@@ -88,7 +88,7 @@ def test_melgan_resumes_too_and_is_not_taken_for_another_kind(tmp_path: Path) ->
     for name in ("model", "adversary"):
         for a, b in zip(unbroken.modules[name].parameters(), resumed.modules[name].parameters(), strict=True):
             assert torch.equal(a, b)
-    with pytest.raises(ConfigError, match=r"begun with other settings \(kind: melgan -> house, "):
+    with pytest.raises(ConfigError, match=r"begun with other settings \(kind: melgan -> ring, "):
         resume(build(LOOP16, TINY, CPU), path)
 
 

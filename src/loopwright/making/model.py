@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from loopwright.audio.loudness import level_to
+from loopwright.audio.seam import rest_at_seam
 from loopwright.config import GRID_BPM, MelConfig
 from loopwright.errors import ConfigError, InputError
 from loopwright.making.bundled import BUNDLED, bundled_models
-from loopwright.making.loop import Loop, level_to, rest_at_seam
+from loopwright.making.loop import Loop
 from loopwright.making.styles import StyleTable, load_table, table_path
 from loopwright.making.words import word_for
+from loopwright.models.modelfile import ModelFile
 
 MAX_SEED = 2**32 - 1
 LOW_BPM, HIGH_BPM = 40.0, 240.0
@@ -77,13 +80,12 @@ class Maker(ABC):
         mel: representation it speaks.
         bars: bars in one turn of the generator's circle.
         styles: class names of a conditional model, () otherwise.
+        sizes: all of the generator but its weights.
     """
 
-    def __init__(self, path: Path, name: str, header: dict[str, Any]) -> None:
-        self.path, self.name, self.header = path, name, header
-        self.mel = MelConfig(**header["mel"])
-        self.bars = int(header["bars"])
-        self.styles: tuple[str, ...] = tuple(header.get("styles", ()))
+    def __init__(self, file: ModelFile, name: str) -> None:
+        self.path, self.name, self.header = file.path, name, file.header
+        self.mel, self.bars, self.styles, self.sizes = file.mel, file.bars, file.styles, file.sizes
 
     @property
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 from collections.abc import Sequence
@@ -13,17 +14,19 @@ import numpy as np
 from loopwright.audio.spectra import Float32
 from loopwright.config import STEPS_PER_BAR, MelConfig, check_same_mel
 from loopwright.errors import InputError
-from loopwright.files import load_arrays, sha256_of
+from loopwright.files import sha256_of
 from loopwright.making.loop import Loop
 from loopwright.making.model import BAR_VARIATION, MAX_SEED, Maker, default_vocoder, draw, find_model, shown_name, white_noise
-from loopwright.making.onnx_generator import LightGenerator, sizes_of
-from loopwright.making.onnx_render import render
+from loopwright.making.onnx_generator import OnnxGenerator
+from loopwright.making.onnx_ring import OnnxRing
 from loopwright.making.onnx_session import NoGraphError, Session, graph_path
-from loopwright.making.onnx_vocoders import LightGriffinLim, LightHouse, LightVocoder, house_sizes
+from loopwright.models import modelfile
+from loopwright.vocoder import modelfile as vocoderfile
+from loopwright.vocoder.griffinlim import GriffinLim
+from loopwright.vocoder.render import BEATS_PER_BAR, LoopVocoder, bars_of, render
+from loopwright.vocoder.ring_config import RingConfig, graph_sizes
 
-MODEL_FORMAT = 1  # newest model file read here; training.loop writes it
-VOCODER_FORMAT = 2  # of vocoder files; vocoder.modelfile writes it
-EXPORT_FORMAT = 2  # of folders written by `loopwright export --onnx`
+EXPORT_FORMAT = 1  # of folders written by `loopwright export --onnx`
 DESCRIPTION = "model.json"
 
 
@@ -35,26 +38,14 @@ class OnnxModel(Maker):
 
     def __init__(self, path: Path, *, name: str, vocoder: str | None = None) -> None:
         folder = path if path.is_dir() else None
-        weights: dict[str, Any] | None
-        if folder:
-            header, weights = read_export(folder), None
-        else:
-            weights, header = load_arrays(path)
-            if header.get("kind") == "checkpoint":
-                weights = {k.removeprefix("average/"): v for k, v in weights.items() if k.startswith("average/")}
-            elif header.get("kind") != "generator":
-                raise InputError(
-                    f"{path} is not a loopwright model. Pass a run folder, a model file, or the name of a bundled model."
-                )
-        if header["format"] > MODEL_FORMAT:
-            raise InputError(f"{path} was written by a newer loopwright (format {header['format']}). Upgrade loopwright.")
-        super().__init__(path, name, header)
-        self.generator = LightGenerator(sizes_of(header), weights, folder)
+        file = modelfile.parse(path, read_export(path), {}) if folder else modelfile.read(path)
+        super().__init__(file, name)
+        self.generator = OnnxGenerator(file.sizes, file.weights, folder)
         if folder and vocoder is None:
-            self.vocoder = _exported_vocoder(folder, header["vocoder"], self.mel)
+            self.vocoder = _exported_vocoder(folder, self.header["vocoder"], self.mel)
         else:
             self.vocoder = load_vocoder(vocoder or default_vocoder(self.mel), self.mel)
-        self.mean, self.std = (np.array(header["statistics"][key], dtype=np.float32)[:, None] for key in ("mean", "std"))
+        self.mean, self.std = file.mean[:, None], file.std[:, None]
 
     @property
     def vocoder_name(self) -> str:
@@ -71,13 +62,13 @@ class OnnxModel(Maker):
                 other = self._style((seed + 0x9E3779B1 * bar) % (MAX_SEED + 1), None, truncation)
                 parts.append(w if bar % 2 == 0 else w + np.float32(BAR_VARIATION) * (other - w))
             steps = np.repeat(np.stack(parts, axis=1), STEPS_PER_BAR * self.bars, axis=1)
-        noise = [draw(seed, f"noise {i}", (1, *shape)) for i, shape in enumerate(self.generator.noise_shapes(turns))]
+        noise = [draw(seed, f"noise {i}", (1, *shape)) for i, shape in enumerate(self.sizes.noise_shapes(turns))]
         log_mel = self.generator.scores(steps, noise) * self.std + self.mean
         return np.maximum(log_mel, np.float32(np.log10(self.mel.log_floor)))
 
     def _style(self, seed: int, style: str | None, truncation: float) -> Float32:
         labels = self.labels(style, [seed])
-        z = draw(seed, "latent", (self.generator.sizes["z_dim"],))
+        z = draw(seed, "latent", (self.sizes.config.z_dim,))
         return self.generator.style(z, labels[0] if labels else None, truncation)
 
     def make(
@@ -87,35 +78,28 @@ class OnnxModel(Maker):
         for seed in seeds:
             log_mel = self.log_mel(seed, bars=bars, truncation=truncation, style=style)
 
-            def noise(frames: int, seed: int = seed) -> Float32:
-                return white_noise(seed, self.mel.hop, frames)
-
-            audio = render(self.vocoder, log_mel, bpm, rate_hz, noise)
+            noise = functools.partial(white_noise, seed, self.mel.hop)
+            audio = render(self.vocoder, log_mel, bpm, rate_hz=rate_hz, noise=noise)
             details = {"seed": seed, "truncation": truncation, **({"style": style} if style else {})}
-            beats = 4 * round(log_mel.shape[1] / self.mel.bar_frames)
+            beats = BEATS_PER_BAR * bars_of(log_mel.shape[1], self.mel)
             loops.append(self.finish(audio, seed, bpm=bpm, beats=beats, rate_hz=rate_hz, pack=pack, details=details))
         return loops
 
 
-def load_vocoder(name: str, mel: MelConfig) -> LightVocoder:
+def load_vocoder(name: str, mel: MelConfig) -> LoopVocoder:
     """A vocoder by name or file, as `vocoder.load`. Raises NoGraphError for those that need torch."""
-    if name in ("auto", "house"):
-        known = default_vocoder(mel)
-        if name == "house" and known == "griffinlim":
-            raise InputError(f"no vocoder 'house' for '{mel.name}'. Pass --vocoder griffinlim, or the path of a vocoder file.")
-        name = known
-    if name == "griffinlim":
-        return LightGriffinLim(mel)
-    path = Path(name) / "vocoder.safetensors" if Path(name).is_dir() else Path(name)
-    weights, header = load_arrays(path)
-    if header.get("kind") != "vocoder" or header.get("architecture") != "house" or header.get("format") != VOCODER_FORMAT:
+    path = vocoderfile.find(name, mel)
+    if path is None:
+        return GriffinLim(mel)
+    file = vocoderfile.read_file(path)
+    check_same_mel(f"vocoder {name}", file.mel, "the log-mel", mel)
+    if file.architecture != "ring":
         raise NoGraphError(f"vocoder {name} needs torch: --engine torch.")
-    own = MelConfig(**header["mel"])
-    check_same_mel(f"vocoder {name}", own, "the log-mel", mel)
-    graph = graph_path("house", house_sizes(own, header["config"]))
+    config = RingConfig(**file.config)
+    graph = graph_path("ring", graph_sizes(file.mel, config))
     if not graph.is_file():
         raise NoGraphError(f"no ONNX graph for a vocoder of the sizes of {name}. Use --engine torch.")
-    return LightHouse(own, header["config"], Session(graph, {f"net.{key}": value for key, value in weights.items()}))
+    return OnnxRing(file.mel, config, Session(graph, {f"net.{key}": value for key, value in file.weights.items()}))
 
 
 def read_export(folder: Path) -> dict[str, Any]:
@@ -141,10 +125,10 @@ def read_export(folder: Path) -> dict[str, Any]:
     return header
 
 
-def _exported_vocoder(folder: Path, header: dict[str, Any], mel: MelConfig) -> LightVocoder:
+def _exported_vocoder(folder: Path, header: dict[str, Any], mel: MelConfig) -> LoopVocoder:
     if header["architecture"] == "griffinlim":
-        return LightGriffinLim(mel)
-    return LightHouse(mel, header["config"], Session(folder / "vocoder.onnx"))
+        return GriffinLim(mel)
+    return OnnxRing(mel, RingConfig(**header["config"]), Session(folder / "vocoder.onnx"))
 
 
 def load_maker(name: str, *, vocoder: str | None = None, device: str = "cpu", engine: str = "auto") -> Maker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import torch
 from torch import Tensor
 
 from loopwright.config import STEPS_PER_BAR
-from loopwright.data import MelStats
 from loopwright.making.loop import Loop
 from loopwright.making.model import (
     BAR_VARIATION,
@@ -24,10 +24,10 @@ from loopwright.making.model import (
     shown_name,
     white_noise,
 )
+from loopwright.models import modelfile
 from loopwright.training.device import choose_device
-from loopwright.training.gan_loop import load_model
 from loopwright.vocoder import load as load_vocoder
-from loopwright.vocoder import render
+from loopwright.vocoder.render import BEATS_PER_BAR, bars_of, render
 
 __all__ = ["BAR_VARIATION", "MAX_SEED", "Model", "check_settings", "default_vocoder", "draw", "find_model", "load"]
 
@@ -41,14 +41,13 @@ class Model(Maker):
 
     def __init__(self, path: Path, *, name: str, vocoder: str | None, device: str) -> None:
         self.device = choose_device(device)
-        self.generator, header = load_model(path)
-        super().__init__(path, name, header)
-        self.generator.to(self.device)
-        self.stats = MelStats.from_json(self.header["statistics"])
+        file = modelfile.read(path)
+        super().__init__(file, name)
+        self.generator = modelfile.build(file).to(self.device)
         self.vocoder = load_vocoder(vocoder or default_vocoder(self.mel), self.mel)
         self.vocoder.to(self.device)
-        self.mean = torch.from_numpy(self.stats.mean).to(self.device)
-        self.std = torch.from_numpy(self.stats.std).to(self.device)
+        self.mean = torch.from_numpy(file.mean).to(self.device)
+        self.std = torch.from_numpy(file.std).to(self.device)
 
     @property
     def vocoder_name(self) -> str:
@@ -115,13 +114,11 @@ class Model(Maker):
     ) -> list[Loop]:
         """Log-mels (B, M, T) to finished loops: vocoder at the tempo, level, name."""
 
-        def noise(frames: int) -> Tensor:
-            return torch.from_numpy(np.stack([white_noise(seed, self.mel.hop, frames) for seed in seeds])).to(self.device)
-
-        audio = render(self.vocoder, log_mel, bpm, rate_hz=rate_hz, noise=noise).cpu().numpy()
-        beats = 4 * round(log_mel.shape[-1] / self.mel.bar_frames)
+        beats = BEATS_PER_BAR * bars_of(log_mel.shape[-1], self.mel)
         loops = []
-        for i, samples in enumerate(audio):
+        for i, one in enumerate(log_mel.cpu().numpy()):
+            noise = functools.partial(white_noise, seeds[i], self.mel.hop)
+            samples = render(self.vocoder, one, bpm, rate_hz=rate_hz, noise=noise)
             own = dict(details[i]) if details else None
             word = words[i] if words else ""
             loop = self.finish(samples, seeds[i], bpm=bpm, beats=beats, rate_hz=rate_hz, pack=pack, details=own, word=word)

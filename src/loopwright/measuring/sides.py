@@ -33,8 +33,8 @@ from loopwright.making.bundled import bundled_models
 from loopwright.making.torch_model import find_model
 from loopwright.making.torch_model import load as load_model
 from loopwright.metrics.loops import wrap_jump
-from loopwright.vocoder import Vocoder
-from loopwright.vocoder.base import HIGHEST_LOG_MEL
+from loopwright.vocoder.base import Vocoder
+from loopwright.vocoder.check import HIGHEST_LOG_MEL
 
 Float32 = npt.NDArray[np.float32]
 MAX_SECONDS = 60.0

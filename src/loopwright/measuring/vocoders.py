@@ -31,7 +31,8 @@ from loopwright.features import Judge, load_judge
 from loopwright.files import load_tensors, save_tensors, sha256_of, write_json, write_text
 from loopwright.metrics import bootstrap, fad, kad
 from loopwright.metrics.loops import wrap_jump
-from loopwright.vocoder import Vocoder, load
+from loopwright.vocoder import load
+from loopwright.vocoder.base import Vocoder
 
 Float32 = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

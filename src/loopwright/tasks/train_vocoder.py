@@ -23,9 +23,10 @@ from loopwright.training.device import choose_device
 from loopwright.training.pace import Tick as Tick  # given on: the command line shows it
 from loopwright.training.runs import RunFolder
 from loopwright.training.vocoder_loop import RunConfig, VocoderTrainee, resume, train
-from loopwright.vocoder import Vocoder, modelfile
-from loopwright.vocoder.house import HOUSE_SIZES
+from loopwright.vocoder import modelfile
+from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.losses import amplitudes, distance
+from loopwright.vocoder.ring_config import RING_SIZES
 
 VALIDATION_BARS = 16
 Float32 = npt.NDArray[np.float32]
@@ -34,18 +35,18 @@ Report = Callable[[Tick, Mapping[str, float]], None]
 
 
 def make_config(kind: str, size: str, values: Mapping[str, Any]) -> RunConfig:
-    """Settings of a run of `house` (a size name) or `melgan` (`size` is not used) with changed values.
+    """Settings of a run of `ring` (a size name) or `melgan` (`size` is not used) with changed values.
 
     Raises ConfigError naming what is wrong.
     """
-    if kind not in ("house", "melgan"):
-        raise ConfigError(f"no vocoder kind '{kind}'. Known: house, melgan.")
-    if size not in HOUSE_SIZES:
-        raise ConfigError(f"no vocoder size '{size}'. Known: {', '.join(HOUSE_SIZES)}.")
+    if kind not in ("ring", "melgan"):
+        raise ConfigError(f"no vocoder kind '{kind}'. Known: ring, melgan.")
+    if size not in RING_SIZES:
+        raise ConfigError(f"no vocoder size '{size}'. Known: {', '.join(RING_SIZES)}.")
     try:
         if kind == "melgan":
             return melgan_step.MelGanTrainConfig(**values)
-        return ring_step.RingTrainConfig(**{"model": HOUSE_SIZES[size].model_dump(), **values})
+        return ring_step.RingTrainConfig(**{"model": RING_SIZES[size].model_dump(), **values})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -131,7 +132,7 @@ def train_vocoder(
         raise InputError(f"{names} has no rows of split 'train'. Prepare it again with a split.")
     if isinstance(config, ring_step.RingTrainConfig) and not prepared.mel.circular:
         raise ConfigError(
-            f"the house vocoder is circular, '{prepared.mel.name}' is not. "
+            f"the ring vocoder is circular, '{prepared.mel.name}' is not. "
             "Prepare with --repr loop48 or loop16, or pass --kind melgan."
         )
     held_out = held_out if len(held_out) else rows

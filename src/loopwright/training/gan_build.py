@@ -8,6 +8,7 @@ import torch
 from loopwright.data import PreparedData
 from loopwright.errors import ConfigError
 from loopwright.features import build as build_features
+from loopwright.models.config import GeneratorSizes
 from loopwright.models.discriminator import ProjectedDiscriminator
 from loopwright.models.generator import Generator
 from loopwright.models.layers import channels_last
@@ -17,33 +18,6 @@ from loopwright.training.ema import Average
 from loopwright.training.gan_step import Gan, PathLength
 from loopwright.training.recipe import Recipe
 from loopwright.training.seeds import torch_seeded
-
-
-def build_generator(recipe: Recipe, *, n_mels: int, frames: int, classes: int = 0) -> Generator:
-    """The recipe's generator for log-mels of `n_mels` x `frames`; `classes` labels if it is conditional.
-
-    Raises ConfigError if the size cannot be halved as often as the recipe has scales.
-    """
-    growth = 2 ** (len(recipe.generator.channels) - 1)
-    if frames % growth or (recipe.generator.dims == 2 and n_mels % growth):
-        raise ConfigError(
-            f"recipe '{recipe.name}': {len(recipe.generator.channels)} generator.channels need log-mels of a multiple of "
-            f"{growth} cells, the data has {n_mels} bands and {frames} frames. Give fewer generator.channels."
-        )
-    config = recipe.generator
-    return Generator(
-        n_mels=n_mels,
-        frames=frames,
-        dims=config.dims,
-        channels=config.channels,
-        z_dim=config.z_dim,
-        w_dim=config.w_dim,
-        mapping_layers=config.mapping_layers,
-        bound=None if config.unbounded else config.bound,
-        gain=1.0 if config.unbounded else config.gain,
-        circular=config.circular,
-        classes=classes,
-    )
 
 
 def styles_of(recipe: Recipe, data: PreparedData) -> tuple[str, ...]:
@@ -124,7 +98,9 @@ def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
     classes = len(styles_of(recipe, data))
     mean, std = (torch.from_numpy(x).to(device) for x in (data.stats.mean, data.stats.std))
     with torch_seeded(recipe.train.seed):
-        generator = build_generator(recipe, n_mels=data.mel.n_mels, frames=data.bars * data.mel.model_frames, classes=classes)
+        frames = data.bars * data.mel.model_frames
+        sizes = GeneratorSizes(config=recipe.generator, n_mels=data.mel.n_mels, frames=frames, classes=classes)
+        generator = Generator.of(sizes)
         discriminator = build_discriminator(recipe, data, device, classes=classes)
     generator.to(device)
     floor = (float(np.log10(data.mel.log_floor)) - mean) / std

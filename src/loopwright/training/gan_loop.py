@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,18 +12,13 @@ import torch
 
 from loopwright.data import PreparedData
 from loopwright.errors import ConfigError, InputError
-from loopwright.files import load_tensors
-from loopwright.models.generator import Generator
 from loopwright.training.batches import Batches
 from loopwright.training.checkpoint import Trainee, load_checkpoint
 from loopwright.training.descend import set_rate
 from loopwright.training.gan_build import build_gan, styles_of
-from loopwright.training.gan_build import build_generator as build_generator
 from loopwright.training.gan_step import Gan, train_step
-from loopwright.training.gan_watch import MODEL_FORMAT as MODEL_FORMAT
 from loopwright.training.gan_watch import Report as Report  # given on: the task takes one
 from loopwright.training.gan_watch import Watch
-from loopwright.training.gan_watch import model_header as model_header
 from loopwright.training.pace import Pace
 from loopwright.training.parallel import ALONE, World
 from loopwright.training.recipe import Recipe, TrainConfig
@@ -170,29 +164,3 @@ def _explain_memory(recipe: Recipe) -> Iterator[None]:
             f"out of memory with train.batch {recipe.train.batch} and generator.channels {list(recipe.generator.channels)}. "
             "Lower train.batch first, then the channels. The last checkpoint is kept."
         ) from error
-
-
-def load_model(path: Path) -> tuple[Generator, dict[str, Any]]:
-    """A generator and its header from a model file (`best`, or bundled).
-
-    Raises InputError if the file is not one, is from a newer version, or is damaged.
-    """
-    tensors, header = load_tensors(path)
-    if header.get("kind") == "checkpoint":
-        tensors = {k.removeprefix("average/"): v for k, v in tensors.items() if k.startswith("average/")}
-    elif header.get("kind") != "generator":
-        raise InputError(f"{path} is not a loopwright model. Pass a run folder, a model file, or the name of a bundled model.")
-    if header["format"] > MODEL_FORMAT:
-        raise InputError(f"{path} was written by a newer loopwright (format {header['format']}). Upgrade loopwright.")
-    recipe = Recipe(**header["recipe"])
-    generator = build_generator(
-        recipe,
-        n_mels=header["mel"]["n_mels"],
-        frames=header["bars"] * header["mel"]["model_frames"],
-        classes=len(header.get("styles", ())),
-    )
-    try:
-        generator.load_state_dict({k: v.float() for k, v in tensors.items()})
-    except RuntimeError as error:
-        raise InputError(f"{path} does not hold the generator its header describes ({error}).") from error
-    return generator.eval().requires_grad_(False), header

@@ -12,6 +12,7 @@ import torch
 
 from loopwright.data import PreparedData
 from loopwright.files import save_tensors, write_json
+from loopwright.models.modelfile import make_header
 from loopwright.training import detect
 from loopwright.training.checkpoint import Trainee, save_checkpoint
 from loopwright.training.gan_step import Gan, spread
@@ -81,7 +82,7 @@ class Watch:
         chosen = scores[f"kad/{train.judges[-1]}"]
         if chosen < self.best:
             self.best = chosen
-            header = model_header(self.recipe, self.data, {**self._progress(), **scores}, self.styles)
+            header = self._header({**self._progress(), **scores})
             save_tensors(self.folder.checkpoint("best"), average.state_dict(), header)
         return scores
 
@@ -100,7 +101,7 @@ class Watch:
     def save(self) -> None:
         """Write all state of the run."""
         summary = {**self._progress(), "best": self.best if math.isfinite(self.best) else None}
-        header = {**model_header(self.recipe, self.data, summary, self.styles), "kind": "checkpoint", **summary}
+        header = {**self._header(summary), "kind": "checkpoint", **summary}
         save_checkpoint(self.folder.checkpoint("last"), self.trainee, header)
 
     def close(self) -> None:
@@ -108,22 +109,12 @@ class Watch:
         if self.board is not None:
             self.board.close()
 
+    def _header(self, training: dict[str, Any]) -> dict[str, Any]:
+        recipe, data = self.recipe.model_dump(mode="json"), self.data
+        return make_header(recipe, data.mel, data.bars, data.stats.to_json(), training, self.styles)
+
     def _progress(self) -> dict[str, Any]:
         return {"step": self.trainee.step, "kimg": self.kimg, "seconds": self.trainee.seconds}
-
-
-def model_header(recipe: Recipe, data: PreparedData, summary: dict[str, Any], styles: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What a model file says of itself: generator, mel settings, statistics, training summary, and the styles it knows."""
-    header = {
-        "kind": "generator",
-        "format": MODEL_FORMAT,
-        "recipe": recipe.model_dump(mode="json"),
-        "mel": data.mel.model_dump(),
-        "bars": data.bars,
-        "statistics": data.stats.to_json(),
-        "training": summary,
-    }
-    return header | {"styles": list(styles)} if styles else header
 
 
 def _tensorboard(path: Path) -> Any:
@@ -132,6 +123,3 @@ def _tensorboard(path: Path) -> Any:
     except ImportError:  # the extra `log` is not installed
         return None
     return SummaryWriter(str(path))
-
-
-MODEL_FORMAT = 1

@@ -19,20 +19,7 @@ from pydantic import (
 )
 
 from loopwright.errors import ConfigError
-
-
-class GeneratorConfig(BaseModel, frozen=True, extra="forbid"):
-    """Size and form of the generator, see `models.generator.Generator`."""
-
-    dims: Literal[1, 2] = 1  # 1: mel bands as channels (quick on a CPU); 2: the paper's maps
-    channels: tuple[PositiveInt, ...] = (384, 384, 384, 320, 256)  # one a scale, coarsest first
-    z_dim: PositiveInt = 64  # size of a latent
-    w_dim: PositiveInt = 128  # size of a style
-    mapping_layers: PositiveInt = 4  # from latent to style
-    bound: PositiveFloat | None = 3.5  # largest z-score, up or down
-    gain: PositiveFloat = 0.3  # slope of the bounded output at zero: a fresh generator starts inside the range
-    circular: bool = True  # time wraps; False: zeros before and after, as published
-    unbounded: bool = False  # as published: no soft bound (TOML has no null)
+from loopwright.models.config import GeneratorConfig
 
 
 class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
@@ -99,29 +86,6 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     bf16: bool = False  # bfloat16 arithmetic: quicker on hardware that has it
 
 
-# Settings that did not prove themselves and are gone (decisions 81, 82), at the values that changed nothing: such files load.
-RETIRED: dict[str, dict[str, Any]] = {
-    "generator": {"start": "constant"},
-    "discriminator": {
-        "echo": False,
-        "stddev": "whole",
-        "small": 0.0,
-        "small_channels": [16, 32, 64, 128],
-        "feature_gamma": 0.0,
-    },
-    "augment": {
-        "roll_together": False,
-        "probability": 0.5,
-        "tilt_db": 0.0,
-        "mel_shift": 0.0,
-        "band_mask": 0.0,
-        "step_mask": 0.0,
-        "blur": 0.0,
-        "blur_kimg": 0.0,
-    },
-}
-
-
 class Recipe(BaseModel, frozen=True, extra="forbid"):
     """All settings of a GAN run."""
 
@@ -130,15 +94,6 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_retired(cls, values: Any) -> Any:
-        values = dict(values)
-        for part, retired in RETIRED.items():
-            if isinstance(values.get(part), dict):
-                values[part] = {k: v for k, v in values[part].items() if k not in retired or v != retired[k]}
-        return values
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -1,4 +1,4 @@
-"""Training of the house vocoder: bars as circles, noise against noise, an adversary at the end if wanted.
+"""Training of the ring vocoder: bars as circles, noise against noise, an adversary at the end if wanted.
 
 Shapes: B batch, M mel bands, T frames, N = T * hop samples.
 """
@@ -20,14 +20,15 @@ from loopwright.training.descend import descend, frozen, set_rate, warm_cosine
 from loopwright.training.seeds import rng_for, torch_seeded
 from loopwright.training.vocoder_loop import RunConfig, VocoderTrainee
 from loopwright.vocoder.discriminators import Adversary, discriminator_hinge, feature_matching, generator_hinge
-from loopwright.vocoder.house import HouseConfig, HouseVocoder
 from loopwright.vocoder.losses import log_mel_distance, spectral_energy
+from loopwright.vocoder.ring import RingVocoder
+from loopwright.vocoder.ring_config import RingConfig
 
 
 class RingTrainConfig(RunConfig, frozen=True, extra="forbid"):
-    """One training run of a house vocoder. The learning rate falls to its end at `steps`."""
+    """One training run of a ring vocoder. The learning rate falls to its end at `steps`."""
 
-    model: HouseConfig = HouseConfig()
+    model: RingConfig = RingConfig()
     lr: PositiveFloat = 8e-4
     lr_end: PositiveFloat = 2e-5
     warmup: PositiveInt = 200
@@ -62,17 +63,17 @@ def learning_rate(config: RingTrainConfig, step: int) -> float:
 
 
 class RingTrainee(VocoderTrainee):
-    """A house vocoder, its average, and an adversary if the settings have one."""
+    """A ring vocoder, its average, and an adversary if the settings have one."""
 
     config: RingTrainConfig
 
     @property
-    def model(self) -> HouseVocoder:
-        return cast(HouseVocoder, self.modules["model"])
+    def model(self) -> RingVocoder:
+        return cast(RingVocoder, self.modules["model"])
 
     @property
-    def result(self) -> HouseVocoder:
-        return cast(HouseVocoder, self.modules["average"])
+    def result(self) -> RingVocoder:
+        return cast(RingVocoder, self.modules["average"])
 
     def update(self, real: Tensor) -> dict[str, Tensor]:
         config, step = self.config, self.step
@@ -116,7 +117,7 @@ class RingTrainee(VocoderTrainee):
 def build(mel: MelConfig, config: RingTrainConfig, device: torch.device) -> RingTrainee:
     """A fresh trainee; weights drawn from the seed."""
     with torch_seeded(config.seed):
-        model = HouseVocoder(mel, config.model)
+        model = RingVocoder(mel, config.model)
         adversary = Adversary(width=config.adversary_width) if config.adversary_from is not None else None
     modules: dict[str, nn.Module] = {"model": model, "average": copy.deepcopy(model).requires_grad_(False).eval()}
     if adversary is not None:

@@ -121,8 +121,6 @@ def open_run(root: Path, recipe: Recipe, facts: dict[str, Any], *, new: bool = F
     if found is not None:
         folder = RunFolder(found)
         before = json.loads(folder.config.read_text(encoding="utf-8"))
-        # a run begun by an older version: what its recipe did not know yet has the default, which changes nothing
-        before["recipe"] = parse_recipe(before["recipe"], str(folder.config)).model_dump(mode="json")
         instead = "Pass --new to begin another run, or put them back."
         refuse_other_settings(found, before, values, instead=instead, may_change=MAY_CHANGE)
         write_json(folder.config, values)

@@ -15,7 +15,7 @@ from loopwright.data import PreparedData
 from loopwright.models.generator import Generator
 from loopwright.training.seeds import generator_for
 from loopwright.vocoder import load as load_vocoder
-from loopwright.vocoder.base import HIGHEST_LOG_MEL
+from loopwright.vocoder.check import HIGHEST_LOG_MEL
 
 
 @torch.no_grad()

@@ -24,8 +24,8 @@ from loopwright.config import MelConfig
 from loopwright.training.checkpoint import Trainee, load_checkpoint, save_checkpoint
 from loopwright.training.pace import Pace, Tick
 from loopwright.training.seeds import rng_for
-from loopwright.vocoder.house import HouseVocoder
 from loopwright.vocoder.melgan import MelGan
+from loopwright.vocoder.ring import RingVocoder
 
 Float32 = npt.NDArray[np.float32]
 SEAM_FADE = 256  # samples over which a crop is made periodic
@@ -103,12 +103,12 @@ class VocoderTrainee(Trainee, ABC):
 
     @property
     @abstractmethod
-    def model(self) -> HouseVocoder | MelGan:
+    def model(self) -> RingVocoder | MelGan:
         """The vocoder that learns."""
 
     @property
     @abstractmethod
-    def result(self) -> HouseVocoder | MelGan:
+    def result(self) -> RingVocoder | MelGan:
         """The vocoder to listen to and to keep."""
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The house vocoder: a small ConvNeXt that shapes noise and tones in two circular STFTs.
+"""The ring vocoder: a small ConvNeXt that shapes noise and tones in two circular STFTs.
 
 The backbone is that of Vocos (Siuzdak, arXiv 2306.00814) with circular convolutions: it stays at the frame rate, and an
 inverse STFT makes the samples, so it is quick. What differs, so that hours on a CPU are enough:
@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from pydantic import BaseModel, Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,26 +32,9 @@ from loopwright.audio.stft import circular_istft, circular_stft, hann
 from loopwright.config import MelConfig
 from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.noise import content_noise
+from loopwright.vocoder.ring_config import RingConfig, short_window
 
 LN10 = math.log(10)
-
-
-class HouseConfig(BaseModel, frozen=True, extra="forbid"):
-    """Size of a house vocoder. `small` and `base` are in `HOUSE_SIZES`."""
-
-    dim: PositiveInt = 256
-    layers: PositiveInt = 5
-    expansion: PositiveInt = 3  # hidden width of a block over its width
-    noise_channels: PositiveInt = 32  # noise values per frame that the network sees
-    tone_hz: float = Field(default=1500.0, gt=0)  # below, phases start from the gradient of the magnitudes
-    top_hz: float = Field(default=6000.0, gt=0)  # above, the long window carries noise only
-    refine: int = Field(default=2, ge=0, le=64)  # corrections of the mel at the end
-    hold: float = Field(default=0.0, ge=0, le=1)  # share of the prior's own magnitudes in those corrections below tone_hz
-    low: float = -5.0  # log10 mels are scaled so that low..high becomes -1..1
-    high: float = 1.0
-
-
-HOUSE_SIZES = {"small": HouseConfig(), "base": HouseConfig(dim=448, layers=8)}
 
 
 class CircularConv(nn.Conv1d):
@@ -157,13 +139,6 @@ def low_block(mel: MelConfig, low_hz: float) -> tuple[int, int]:
     return bands, int(bank[:bands].sum(0).nonzero()[-1]) + 1
 
 
-def short_window(mel: MelConfig) -> tuple[int, int, int]:
-    """Short frames per frame, their window and hop. loop48: (3, 512, 125); loop16: (5, 128, 25)."""
-    steps = next(s for s in (3, 5, 4, 2, 1) if mel.hop % s == 0)
-    hop = mel.hop // steps
-    return steps, 1 << (3 * hop).bit_length(), hop
-
-
 def magnitudes(spectrum: Tensor) -> Tensor:
     """Magnitudes, never quite zero. Not abs(): that is slow on a CPU, backward most of all."""
     real, imag = spectrum.real, spectrum.imag
@@ -190,11 +165,11 @@ def add_below(spectrum: Tensor, low: Tensor) -> Tensor:
     return spectrum
 
 
-class HouseVocoder(Vocoder):
+class RingVocoder(Vocoder):
     """See the module. `synthesise` is deterministic; training passes its own noise to `shape_noise`."""
 
-    def __init__(self, mel: MelConfig, config: HouseConfig) -> None:
-        super().__init__("house", mel)
+    def __init__(self, mel: MelConfig, config: RingConfig) -> None:
+        super().__init__("ring", mel)
         self.config = config
         dim = config.dim
         self.steps, self.short_fft, self.short_hop = short_window(mel)

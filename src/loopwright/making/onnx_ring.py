@@ -1,4 +1,4 @@
-"""The house vocoder and Griffin-Lim in numpy, with the network in onnxruntime. `vocoder.house` explains; this only computes.
+"""The ring vocoder in numpy, with the network in onnxruntime. `vocoder.ring` explains; this only computes.
 
 Shapes: M mel bands, F bins, T frames, S short frames per frame, N = T * hop samples. One loop at a time: what does not fit
 the caches costs more than a batch saves, and a loop cannot depend on its neighbours.
@@ -6,64 +6,23 @@ the caches costs more than a batch saves, and a loop cannot depend on its neighb
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from loopwright.audio.melscale import filterbank
 from loopwright.audio.pghi import phase_from_magnitude
-from loopwright.audio.spectra import Float32, MelInverse, hann, istft, stft
+from loopwright.audio.spectra import Float32, hann, istft, stft
 from loopwright.config import MelConfig
 from loopwright.making.onnx_session import Session
+from loopwright.vocoder.ring_config import RingConfig, short_window
 
 LN10 = np.float32(np.log(10))
 
 
-class LightVocoder(ABC):
-    """Log-mel (M, T) and white noise (hop, T) to one turn of a loop (T*hop,)."""
-
-    name: str
-    mel: MelConfig
-
-    @abstractmethod
-    def __call__(self, log_mel: Float32, noise: Float32) -> Float32:
-        """Make the loop."""
-
-
-class LightGriffinLim(LightVocoder):
-    """`vocoder.griffinlim.GriffinLim` with its default settings. Takes no notice of the noise."""
-
-    def __init__(self, mel: MelConfig, *, iterations: int = 32, momentum: float = 0.99) -> None:
-        self.name, self.mel = "griffinlim", mel
-        self.iterations, self.momentum = iterations, np.float32(momentum)
-        self.inverse = MelInverse(mel)
-
-    def __call__(self, log_mel: Float32, noise: Float32) -> Float32:  # noqa: ARG002
-        n_fft, hop = self.mel.n_fft, self.mel.hop
-        magnitude = self.inverse(np.ascontiguousarray(log_mel.T))
-        phase = phase_from_magnitude(magnitude.T[None], n_fft, hop)[0].T
-        spectrum = magnitude * (np.cos(phase) + 1j * np.sin(phase))
-        previous = np.zeros_like(spectrum)
-        for _ in range(self.iterations):
-            consistent = stft(istft(spectrum, n_fft, hop), n_fft, hop)
-            moved = consistent + self.momentum * (consistent - previous)
-            previous = consistent
-            spectrum = moved * (magnitude / np.maximum(np.abs(moved), np.float32(1e-12)))
-        loop = istft(spectrum, n_fft, hop)
-        return loop if self.mel.circular else np.roll(loop, hop // 2)
-
-
-def house_sizes(mel: MelConfig, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything but the weights that the graph of a house vocoder's network depends on."""
-    kept = ("dim", "layers", "expansion", "noise_channels", "tone_hz", "top_hz", "low", "high")
-    return {"mel": mel.model_dump(), **{key: config[key] for key in kept}}
-
-
 class BandProduct:
-    """`vocoder.house.BandProduct`: product with a matrix that is zero but for a band along its diagonal. (T, I) -> (T, O)."""
+    """`vocoder.ring.BandProduct`: product with a matrix that is zero but for a band along its diagonal. (T, I) -> (T, O)."""
 
     def __init__(self, matrix: Float32, edges: Sequence[int]) -> None:
         """`edges` are the columns at which a block ends, the last one O."""
@@ -77,33 +36,30 @@ class BandProduct:
         return np.concatenate([x[:, first:last] @ block for first, last, block in self.blocks], axis=1)
 
 
-class LightHouse(LightVocoder):
-    """`vocoder.house.HouseVocoder`.
+class OnnxRing:
+    """`vocoder.ring.RingVocoder`.
 
     Args:
         mel: settings of the log-mels it takes.
-        config: fields of `vocoder.house.HouseConfig`.
+        config: its settings.
         session: the network: log_mel (1, M, T) and noise (1, C, T) to tone, air, click and hiss (1, T, ...).
     """
 
-    def __init__(self, mel: MelConfig, config: Mapping[str, Any], session: Session) -> None:
-        self.name, self.mel, self.session = "house", mel, session
-        self.noise_channels, self.refine = int(config["noise_channels"]), int(config["refine"])
-        self.hold = np.float32(config.get("hold", 0.0))
-        self.steps = next(s for s in (3, 5, 4, 2, 1) if mel.hop % s == 0)
-        self.short_hop = mel.hop // self.steps
-        self.short_fft = 1 << (3 * self.short_hop).bit_length()
+    def __init__(self, mel: MelConfig, config: RingConfig, session: Session) -> None:
+        self.name, self.mel, self.session = "ring", mel, session
+        self.noise_channels, self.refine, self.hold = config.noise_channels, config.refine, np.float32(config.hold)
+        self.steps, self.short_fft, self.short_hop = short_window(mel)
         self.bins, self.short_bins = mel.n_fft // 2 + 1, self.short_fft // 2 + 1
         self.pool = mel.n_fft // self.short_fft
-        self.tone_bins = min(self.bins, round(config["tone_hz"] * mel.n_fft / mel.rate_hz))
-        self.top_bins = max(self.tone_bins, min(self.bins, round(config["top_hz"] * mel.n_fft / mel.rate_hz)))
+        self.tone_bins = min(self.bins, round(config.tone_hz * mel.n_fft / mel.rate_hz))
+        self.top_bins = max(self.tone_bins, min(self.bins, round(config.top_hz * mel.n_fft / mel.rate_hz)))
         bank = filterbank(mel)
         share = bank / np.maximum(bank.sum(axis=0), np.float32(1e-9))
         quarters = [mel.n_mels * i // 4 for i in (1, 2, 3, 4)]
         peaks = [int(bank[m - 1].argmax()) for m in quarters[:3]]
         self.heard, self.spread = BandProduct(bank.T, quarters), BandProduct(share, [*peaks, self.bins])
         self.level = 1 / bank.sum(axis=1)
-        below = bank[:, : 1 + round(config["tone_hz"] * mel.n_fft / mel.rate_hz)].any(axis=1)
+        below = bank[:, : 1 + round(config.tone_hz * mel.n_fft / mel.rate_hz)].any(axis=1)
         bands = int(np.flatnonzero(below)[-1]) + 1
         bins = int(np.flatnonzero(bank[:bands].any(axis=0))[-1]) + 1
         self.low_bank, self.low_share = np.ascontiguousarray(bank[:bands, :bins].T), np.ascontiguousarray(share[:bands, :bins])
@@ -124,7 +80,9 @@ class LightHouse(LightVocoder):
         magnitude[:, :bins] = low
         return magnitude
 
-    def __call__(self, log_mel: Float32, noise: Float32) -> Float32:
+    def make_loop(self, log_mel: Float32, noise: Float32 | None) -> Float32:
+        """One loop. (M, T) and white noise (hop, T) -> (T*hop,)."""
+        assert noise is not None, "the noise comes from the seed"
         mel, t, k = self.mel, log_mel.shape[1], self.tone_bins
         wanted = np.ascontiguousarray(log_mel.T)
         magnitude = self.prior(wanted)
