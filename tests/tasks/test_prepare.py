@@ -26,7 +26,7 @@ from loopwright.data.scan import FoundFile
 from loopwright.data.settings import PrepareSettings
 from loopwright.data.work import Outcome
 from loopwright.errors import BusyError, InputError
-from loopwright.tasks.prepare import outcomes, prepare, preview, read_report
+from loopwright.tasks.prepare import judge, outcomes, prepare, read_report
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 from sounds import drum_loop
@@ -164,10 +164,10 @@ def test_tables_json_tags_and_acid_speak(tmp_path: Path) -> None:
 
 def test_a_wrong_tempo_in_a_name_is_reported_and_can_be_overruled(tmp_path: Path) -> None:
     write(tmp_path / "in/groove_97bpm.wav", drum_loop(126, 4, RATE, step=1))
-    (line,) = preview(tmp_path / "in", SETTINGS, workers=1)
+    (line,) = judge(tmp_path / "in", SETTINGS, workers=1)
     assert line["bpm"] == pytest.approx(126, rel=1e-3)
     assert "the name says 97 BPM, the audio 126.00" in line["notes"]
-    (line,) = preview(tmp_path / "in", SETTINGS.model_copy(update={"bpm": 63.0}), workers=1)
+    (line,) = judge(tmp_path / "in", SETTINGS.model_copy(update={"bpm": 63.0}), workers=1)
     assert line["bpm"] == pytest.approx(63, rel=1e-3)
 
 
@@ -309,7 +309,7 @@ def test_acid_is_not_believed_against_the_length(tmp_path: Path) -> None:
     acid = struct.pack("<4sIIHHfIHHf", b"acid", 24, 4, 60, 0x8000, 0.0, 4, 4, 4, 120.0)
     raw = path.read_bytes() + acid
     path.write_bytes(raw[:4] + struct.pack("<I", len(raw) - 8) + raw[8:])
-    (line,) = preview(tmp_path / "in", SETTINGS, workers=1)
+    (line,) = judge(tmp_path / "in", SETTINGS, workers=1)
     assert line["bpm"] == pytest.approx(140, rel=1e-3)
 
 

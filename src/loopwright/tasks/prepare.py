@@ -1,4 +1,4 @@
-"""Prepare a folder of loops: find, read, check, cut, stretch, level, analyse, write.
+"""Prepare a folder of loops: find, read, judge, cut, stretch, level, analyse, write.
 
 The order of the files decides the result; the number of processes, and how often the work was killed and continued, do not.
 """
@@ -193,7 +193,7 @@ def _line(outcome: Outcome, duplicates: list[tuple[int, int]], rows: int) -> dic
     }
 
 
-def preview(
+def judge(
     folder: Path,
     settings: PrepareSettings,
     *,
