@@ -1,4 +1,4 @@
-"""Settings every part agrees on: the three representations of a loop (DESIGN section 3).
+"""Settings every part agrees on: the three representations of a loop.
 
 A bar is 2 s: 4/4 at 120 BPM. In the circular representations its 256 frames sit on the musical grid, 16 to a sixteenth-note.
 """

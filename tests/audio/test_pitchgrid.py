@@ -60,5 +60,6 @@ def test_magnitude_of_steady_parts_is_the_plain_sum() -> None:
         for p in range(73):
             want += combs[:, h, p] * gains[h] * score[p]
     want += GRID.spread() @ residual
-    got = GRID.magnitude(*(np.repeat(x[:, None], 8, axis=1) for x in (score, gains, residual)), length_s=2.0)
+    frames = [np.repeat(x[:, None], 8, axis=1) for x in (score, gains, residual)]
+    got = GRID.magnitude(frames[0], frames[1], frames[2], length_s=2.0)
     np.testing.assert_allclose(got, np.repeat(want[:, None], 8, axis=1), rtol=1e-9)

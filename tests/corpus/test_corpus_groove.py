@@ -108,7 +108,7 @@ def test_positions_go_round_and_velocities_stay_in_range() -> None:
 @pytest.mark.shared
 @pytest.mark.slow
 def test_the_real_data_set_gives_the_documented_bars(real_bars: list[Bar]) -> None:
-    """shared/data/README.md: 21,299 whole 4/4 bars with at least four hits (17,008 / 2,121 / 2,170), counted by another
+    """Groove MIDI: 21,299 whole 4/4 bars with at least four hits (17,008 / 2,121 / 2,170), counted by another
     program with a slightly other rule for the last bar; no performance in two splits."""
     counts = Counter(bar.split for bar in real_bars)
     assert counts["train"] == pytest.approx(17_008, rel=0.01)

@@ -87,7 +87,7 @@ def test_taps_and_their_gradient(published: Path) -> None:
     assert [tuple(x.shape) for x in maps] == [(1, 8, 264, 128), (1, 64, 88, 128)]
     assert [tap.channels for tap in features.taps] == [8, 64]
     assert not features.training
-    sum(x.square().mean() for x in maps).backward()  # type: ignore[union-attr]
+    sum(x.square().mean() for x in maps).backward()
     assert rows.grad is not None
     assert rows.grad.abs().sum() > 0
     assert all(p.grad is None for p in features.parameters())
@@ -251,7 +251,7 @@ def test_it_learns_to_hear() -> None:
         some = torch.arange(4) + step * 4 % 12
         loss = sum(transcription_loss(net(rows[some]), notes[some], onsets[some]).values())
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[union-attr]
+        loss.backward()
         optimizer.step()
     rows, notes, _ = bars(4)
     with torch.no_grad():

@@ -16,7 +16,8 @@ from loopwright import metrics
 from loopwright.audio.mel import LogMel
 from loopwright.cli.evaluate import evaluate as command
 from loopwright.config import LOOP16
-from loopwright.data.prepared import PreparedData, PreparedWriter
+from loopwright.data.prepared import PreparedData
+from loopwright.data.prepared_writer import PreparedWriter
 from loopwright.errors import InputError, LoopwrightError, WeightsError
 from loopwright.features import Judge, load_judge
 from loopwright.files import save_tensors, write_json

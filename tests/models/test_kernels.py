@@ -88,7 +88,8 @@ def test_finishing_a_convolution_and_its_gradients(noisy: bool, steps: int) -> N
     learning = (x, norms, bias, strength)[: 4 if noisy else 3]
 
     def with_all(*learning: Tensor) -> Tensor:
-        return finish(*learning[:3], learning[3] if noisy else strength, noise)
+        x, norms, bias = learning[:3]
+        return finish(x, norms, bias, learning[3] if noisy else strength, noise)
 
     assert torch.autograd.gradcheck(with_all, learning)
     assert torch.autograd.gradgradcheck(with_all, learning)

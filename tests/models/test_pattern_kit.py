@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def small(given: bool, **more: object) -> PatternKit:
     return generator
 
 
-def inputs(generator: PatternKit, batch: int = 2, bars: int = 1) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
+def inputs(generator: PatternKit, batch: int = 2, bars: int = 1) -> tuple[Tensor, list[Tensor], dict[str, Any]]:
     rng = torch.Generator().manual_seed(1)
     ws = torch.randn(batch, generator.n_styles, 10, generator=rng)
     pattern = torch.from_numpy(activations(HITS)).repeat(batch, 1, 1, bars)
@@ -123,7 +124,7 @@ def test_two_equal_bars_are_one_bar_twice(given: bool) -> None:
     generator = small(given)
     ws, noise, more = inputs(generator)
     longer = [n.repeat(1, 1, 1, 2) if n.shape[2] == 1 else n for n in noise]
-    twice = {k: v.repeat(1, 1, 1, 2) for k, v in more.items()}
+    twice: dict[str, Any] = {k: v.repeat(1, 1, 1, 2) for k, v in more.items()}
     assert [n.shape[2:] for n in longer] == [torch.Size(s) for s in generator.noise_shapes(2)]
     with torch.no_grad():
         one = generator.synthesis(ws, noise, **more)

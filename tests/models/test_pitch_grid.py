@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +45,7 @@ def score(batch: int, frames: int = 64, seed: int = 0) -> Tensor:
     return torch.from_numpy(out)
 
 
-def scores_of(form: bool, batch: int, frames: int = 64) -> dict[str, Tensor]:
+def scores_of(form: bool, batch: int, frames: int = 64) -> dict[str, Any]:
     return {"score": score(batch, frames)} if form else {}
 
 
@@ -70,7 +71,7 @@ def test_whatever_its_trunk_and_score_it_is_in_tune(form: bool, seed: int) -> No
     generator = small(given=form, seed=seed)
     with torch.no_grad():
         for to_sound in generator.to_sound:
-            to_sound.conv.weight.zero_()  # type: ignore[union-attr, operator]
+            to_sound.conv.weight.zero_()
         y = generator(torch.randn(8, 6), **scores_of(form, 8)) * STD[:, None] + MEAN[:, None]
         torch.manual_seed(seed)
         plain = Generator(n_mels=320, frames=64, dims=1, channels=(16, 12, 12, 8), z_dim=6, w_dim=10, mapping_layers=2)
@@ -107,7 +108,7 @@ def test_two_equal_bars_are_one_bar_twice(form: bool) -> None:
     one_score = scores_of(form, 1)
     with torch.no_grad():
         one = generator.synthesis(ws, noise, **one_score)
-        two_scores = {key: x.repeat(1, 1, 2) for key, x in one_score.items()}
+        two_scores: dict[str, Any] = {key: x.repeat(1, 1, 2) for key, x in one_score.items()}
         two = generator.synthesis(ws, [n.repeat(1, 1, 1, 2) for n in noise], bars=2, **two_scores)
     torch.testing.assert_close(magnitude(two), magnitude(one).repeat(1, 1, 2), rtol=1e-3, atol=1e-6)
 

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
+import cheap
 import pytest
 
 from loopwright.errors import ConfigError
 from loopwright.study.run import Curve, best_so_far, load_study, only_rows, reach, run_study, speed_up, study_names
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-
-import cheap
-
 from loopwright.training import gan_build, tick
 
 KEY = "kad/judge"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
+import cheap
 import pytest
 import torch
 
@@ -13,10 +13,6 @@ from loopwright.errors import ConfigError, InputError
 from loopwright.features import load_network
 from loopwright.tasks.train_classifier import held_out_sources, make_config, train_classifier
 from loopwright.training.classifier_loop import ClassifierConfig
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-
-import cheap
 
 SMALL = ClassifierConfig(width=4, layers=4, steps=4, batch=4)
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import cheap
+import pytest
 
 from loopwright.data import PreparedData
 from loopwright.training import gan_build, tick

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -66,6 +67,7 @@ def test_warm_cosine_rises_in_a_line_and_falls_along_half_a_cosine() -> None:
 
 
 def test_all_groups_get_the_rate() -> None:
-    optimizers = [torch.optim.SGD([{"params": [weight(0.0)]}, {"params": [weight(0.0)], "lr": 3.0}], lr=1.0) for _ in range(2)]
+    groups: list[dict[str, Any]] = [{"params": [weight(0.0)]}, {"params": [weight(0.0)], "lr": 3.0}]
+    optimizers = [torch.optim.SGD([dict(group) for group in groups], lr=1.0) for _ in range(2)]
     set_rate(optimizers, 0.5)
     assert [group["lr"] for optimizer in optimizers for group in optimizer.param_groups] == [0.5] * 4

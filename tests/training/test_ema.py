@@ -32,6 +32,8 @@ def test_average_ramps_up() -> None:
 def test_average_copies_buffers() -> None:
     module = nn.BatchNorm1d(2)
     average = Average(module, half_life_kimg=1.0, rampup=0.0)
+    assert module.running_mean is not None
     module.running_mean.fill_(7)
     average.update(module, batch=1, seen=1)
+    assert average.module.running_mean is not None
     assert torch.equal(average.module.running_mean, torch.full((2,), 7.0))

@@ -25,6 +25,7 @@ from loopwright.models import modelfile
 from loopwright.tasks.train_gan import train
 from loopwright.training import gan_build, gan_watch, samples
 from loopwright.training import gan_loop as loop
+from loopwright.training.batches import Batches
 from loopwright.training.gan_build import build_gan
 from loopwright.training.recipe import load_recipe
 from loopwright.training.runs import RunFolder
@@ -68,7 +69,7 @@ def unbroken(hits: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Ru
         return run(hits, tmp_path_factory.mktemp("unbroken"))
 
 
-def test_run_folder_holds_what_design_says(unbroken: RunFolder) -> None:
+def test_run_folder_holds_all_that_is_needed_to_go_on(unbroken: RunFolder) -> None:
     for name in ("config.json", "env.json", "metrics.jsonl", "baseline.json"):
         assert (unbroken.path / name).is_file()
     assert len(list(unbroken.samples.glob("*.png"))) == 1  # 0, 12 and 24 images are all "0.0 thousand"
@@ -274,12 +275,12 @@ def test_killed_before_its_first_checkpoint_it_logs_its_first_row_once(
 def test_diverged_run_keeps_its_last_checkpoint(
     hits: PreparedData, tmp_path: Path, cheap_networks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = loop.Batches.__call__
+    good = Batches.__call__
 
-    def poisoned(self: loop.Batches, step: int) -> torch.Tensor:
+    def poisoned(self: Batches, step: int) -> torch.Tensor:
         return good(self, step) * (float("nan") if step == 2 else 1.0)
 
-    monkeypatch.setattr(loop.Batches, "__call__", poisoned)
+    monkeypatch.setattr(Batches, "__call__", poisoned)
     with pytest.raises(TrainingDivergedError, match="at step 2"):
         run(hits, tmp_path)
     folder = RunFolder(tmp_path / "00000-tiny")

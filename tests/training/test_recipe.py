@@ -46,7 +46,7 @@ def test_rows_of_the_paper_are_there_in_both_forms_for_drums_and_synths() -> Non
     assert len(set(loaded)) == len(loaded)  # run folders go by these names
 
 
-def test_forms_differ_where_design_says() -> None:
+def test_as_published_differs_from_corrected_where_it_should() -> None:
     published, right = load_recipe("drums/as-published/h-vgg+scnn-loop"), load_recipe("drums/h-vgg+scnn-loop")
     assert published.discriminator.network_names == right.discriminator.network_names == ("yamnet", "scnn_loop")
     a, b = published.discriminator, right.discriminator

@@ -12,13 +12,13 @@ from loopwright import vocoder
 from loopwright.audio.mel import LogMel
 from loopwright.audio.pghi import integrate, phase_from_magnitude
 from loopwright.audio.stft import circular_stft
-from loopwright.config import LOOP16, PAPER16
+from loopwright.config import LOOP16, PAPER16, MelConfig
 from loopwright.errors import InputError
 from loopwright.vocoder.base import Batched
 from loopwright.vocoder.griffinlim import GriffinLim
 
 
-def drum_bar(mel=LOOP16, seed: int = 0) -> torch.Tensor:
+def drum_bar(mel: MelConfig = LOOP16, seed: int = 0) -> torch.Tensor:
     """Decaying noise and a falling sine on the beats: something with onsets, tails and pitch. (1, N)."""
     rng = np.random.default_rng(seed)
     n = mel.bar_samples

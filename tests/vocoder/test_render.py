@@ -63,7 +63,10 @@ def test_shift_pitch_moves_a_bump_by_the_ratio(ratio: float) -> None:
     low, high = 0.0, 3 * 5 + 27 * np.log(21_000 / 1000) / np.log(6.4)
     centre = np.linspace(low, high, 130)[1:-1]
     hz = np.where(centre < 15, centre * 200 / 3, 1000 * np.exp((centre - 15) * np.log(6.4) / 27))
-    bump = lambda f: -(np.log2(f / 4000) ** 2)  # noqa: E731
+
+    def bump(f: np.ndarray) -> np.ndarray:
+        return -(np.log2(f / 4000) ** 2)
+
     mel = bump(hz).astype(np.float32)[:, None]
     got = shift_pitch(mel, LOOP48, ratio)[1:-1, 0]
     want = bump(hz / ratio)[1:-1]

@@ -108,8 +108,8 @@ def test_short_windows_divide_the_hop_and_overlap() -> None:
 
 def test_splitmix_is_the_published_one() -> None:
     """First outputs of SplitMix64 for seed 1234567 (Rosetta Code)."""
-    states = np.uint64(1234567) + np.arange(1, 4, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    states = torch.from_numpy(states.view(np.int64))
+    numbers = np.uint64(1234567) + np.arange(1, 4, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    states = torch.from_numpy(numbers.view(np.int64))
     got = [int(v) % 2**64 for v in splitmix64(states)]
     assert got == [6457827717110365317, 3203168211198807973, 9817491932198370423]
 

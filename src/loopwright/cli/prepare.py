@@ -102,12 +102,12 @@ def prepare(
 def _dry_run(folder: Path, settings: PrepareSettings, limit: int | None, workers: int | None) -> None:
     from rich.console import Console
 
-    from loopwright.tasks.prepare import judge
+    from loopwright.tasks.prepare import dry_run
 
     kept = rows = files = 0
     console = Console(highlight=False, soft_wrap=True)
-    with progress_bar("judging") as progress:
-        for line in judge(folder, settings, limit=limit, workers=workers, progress=progress):
+    with progress_bar("looking") as progress:
+        for line in dry_run(folder, settings, limit=limit, workers=workers, progress=progress):
             files += 1
             kept += not line["reason"]
             rows += line["rows"]

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from loopwright.config import MelConfig
 from loopwright.errors import ConfigError
-from loopwright.features.base import Embedder, FeatureNetwork, Halves, Judge, Network
+from loopwright.features.base import Network
+from loopwright.features.feature_network import Embedder, FeatureNetwork, Halves
+from loopwright.features.judge import Judge
 from loopwright.features.melview import MelView
 from loopwright.features.weights import find_weights, read_weights
 from loopwright.files import sha256_of

@@ -13,9 +13,9 @@ from loopwright.audio.onsets import band_flux
 from loopwright.audio.picture import mel_sheet
 from loopwright.config import STEPS_PER_BAR
 from loopwright.data.prepared import PreparedData
+from loopwright.data.report import PrepareReport, read_report
 from loopwright.errors import InputError
 from loopwright.files import atomic_path
-from loopwright.tasks.prepare import PrepareReport, read_report
 
 SAMPLE_ROWS = 512  # rows looked into for levels and onsets
 BANDS = ("low", "middle", "high")
