@@ -22,8 +22,9 @@ import numpy as np
 import soundfile
 
 from loopwright.audio.io import read_audio
+from loopwright.audio.seam import click_ratio
 from loopwright.config import REPRESENTATIONS, MelConfig
-from loopwright.data.cut import click_ratio, cut_loop
+from loopwright.data.cut import cut_loop
 from loopwright.data.facts import Facts
 from loopwright.data.mixdown import mixdown
 from loopwright.data.process import process_file

@@ -19,10 +19,11 @@ from loopwright.audio.mel import LogMel
 from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig
 from loopwright.making.draws import white_noise
 from loopwright.making.onnx_model import load_vocoder
-from loopwright.vocoder import Vocoder
+from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.griffinlim import GriffinLim
 from loopwright.vocoder.melgan import MelGan, MelGanConfig, remove_weight_norm
-from loopwright.vocoder.ring import RING_SIZES, RingVocoder
+from loopwright.vocoder.ring import RingVocoder
+from loopwright.vocoder.ring_config import RING_SIZES
 
 
 def contenders() -> dict[str, Vocoder | AsGenerated]:

@@ -26,7 +26,7 @@ from loopwright.files import write_json, write_text
 from loopwright.measuring.report import cell, markdown_table
 from loopwright.models import modelfile
 from loopwright.training.runs import RunFolder
-from loopwright.training.tick import generate_batch, to_log_mels
+from loopwright.training.samples import generate_batch, to_log_mels
 
 REPEATS = 60
 Scores = dict[str, dict[str, float]]

@@ -12,13 +12,14 @@ import pytest
 import loopwright
 
 SRC = Path(__file__).resolve().parents[1] / "src" / "loopwright"
-BASE = {"audio", "config", "errors", "files"}
+BASE = {"audio", "config", "errors", "files", "settings_diff"}
 MIDDLE = {"corpus", "data", "features", "models", "vocoder", "metrics"}
 TRAINING = BASE | MIDDLE | {"training"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "config": {"errors"},
     "files": {"errors"},
+    "settings_diff": {"errors"},
     "audio": {"config", "errors", "files"},
     **dict.fromkeys(MIDDLE, BASE),
     "training": BASE | MIDDLE,

@@ -111,7 +111,7 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
 
 def test_other_settings_or_strange_files_are_refused(tmp_path: Path) -> None:
     render_demo(tmp_path / "a", 2, seed=0)
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(InputError, match=r"begun with other settings \(n: 2 -> 3\)"):
         render_demo(tmp_path / "a", 3, seed=0)
     (tmp_path / "b" / "wav").mkdir(parents=True)
     (tmp_path / "b" / "wav" / "mine.wav").write_bytes(b"precious")

@@ -184,7 +184,7 @@ def test_every_network_teaches_a_discriminator(name: str) -> None:
     optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-4, betas=(0.0, 0.99))
     losses = []
     for _ in range(16):
-        on_real, on_fake = (discriminator.judge(side) for side in features)
+        on_real, on_fake = (discriminator.logits(side) for side in features)
         loss = torch.stack(
             [(1 - r).relu().mean() + (1 + f).relu().mean() for r, f in zip(on_real, on_fake, strict=True)]
         ).mean()

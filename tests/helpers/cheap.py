@@ -23,8 +23,7 @@ from loopwright.config import LOOP16, MelConfig
 from loopwright.data import PreparedData
 from loopwright.data.prepared_writer import PreparedWriter
 from loopwright.features.registry import split_name
-from loopwright.training import gan_loop as loop
-from loopwright.training import tick as evaluate
+from loopwright.training import gan_build, tick
 
 SIZES: dict[str, Any] = {
     "generator": {"dims": 1, "channels": [12, 12, 8, 8], "z_dim": 6, "w_dim": 8, "mapping_layers": 2},
@@ -81,8 +80,8 @@ def build(name: str, mel: MelConfig, **switches: Any) -> CheapNetwork:
 
 def install() -> None:
     """Put the cheap networks where the loop looks for real ones."""
-    setattr(loop, "build_features", build)  # noqa: B010  (a name it imports)
-    setattr(evaluate, "build_embedder", lambda name, mel: CheapEmbedder())  # noqa: B010
+    setattr(gan_build, "build_features", build)  # noqa: B010  (a name it imports)
+    setattr(tick, "build_embedder", lambda name, mel: CheapEmbedder())  # noqa: B010
 
 
 def write_data(path: Path, *, rows: int = 40, labelled: bool = True) -> PreparedData:
@@ -95,7 +94,14 @@ def write_data(path: Path, *, rows: int = 40, labelled: bool = True) -> Prepared
             for hit in range(0, 16, 2 + style):
                 low = int(rng.integers(0, 40))
                 mel[low : low + 16, hit * 16 : hit * 16 + 8] += 3.0
-            record = {"id": i, "file": f"{i}.wav", "bar": 0, "split": "train" if i % 2 else "validation", "source": str(i)}
+            record = {
+                "id": i,
+                "file": f"{i}.wav",
+                "bar": 0,
+                "split": "train" if i % 2 else "validation",
+                "source": str(i),
+                "kind": "drum",
+            }
             writer.add(np.maximum(mel, -5.0), None, record | {"style": STYLES[style] if labelled else ""})
         writer.commit()
         return writer.finish()

@@ -26,7 +26,7 @@ from loopwright.measuring.cache import EmbeddingCache, content_hash
 from loopwright.measuring.evaluate import Settings, _split, band_edges, evaluate
 from loopwright.measuring.report import cell
 from loopwright.measuring.sides import FolderSide, Loop, ModelSide, PreparedSide, VocodedSide, guess_bars, open_side
-from loopwright.training.gan_loop import model_header
+from loopwright.models.modelfile import make_header
 from loopwright.training.recipe import load_recipe
 
 JUDGE = "random:yamnet"
@@ -177,7 +177,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 def run(prepared: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder whose model never trained."""
     path = tmp_path_factory.mktemp("d") / "00000-tiny"
-    header = model_header(load_recipe("tiny"), prepared, {"kimg": 1.0, "seconds": 60.0})
+    told = load_recipe("tiny").model_dump(mode="json")
+    header = make_header(told, LOOP16, prepared.bars, prepared.stats.to_json(), {"kimg": 1.0, "seconds": 60.0})
     random_model(path / "checkpoints" / "best.safetensors", header=header)
     write_json(path / "config.json", {"recipe": header["recipe"], "data": str(prepared.path)})
     return path

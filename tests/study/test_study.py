@@ -12,8 +12,7 @@ import pytest
 
 from loopwright.errors import ConfigError
 from loopwright.study.run import Curve, best_so_far, load_study, only_rows, reach, run_study, speed_up, study_names
-from loopwright.training import gan_loop as loop
-from loopwright.training import tick as evaluate
+from loopwright.training import gan_build, tick
 
 KEY = "kad/judge"
 
@@ -106,8 +105,8 @@ condition = "kit"
 
 
 def test_a_whole_study_is_interrupted_goes_on_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "build_features", cheap.build)
-    monkeypatch.setattr(evaluate, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
+    monkeypatch.setattr(gan_build, "build_features", cheap.build)
+    monkeypatch.setattr(tick, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
     data = cheap.write_data(tmp_path / "prepared")
     (tmp_path / "small.toml").write_text(STUDY)
     study = load_study(str(tmp_path / "small.toml"))
@@ -164,8 +163,8 @@ def test_a_whole_study_is_interrupted_goes_on_and_tells(tmp_path: Path, monkeypa
 
 def test_a_record_stands_for_runs_made_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One session trains a row, another goes on from what it recorded, without its run folders."""
-    monkeypatch.setattr(loop, "build_features", cheap.build)
-    monkeypatch.setattr(evaluate, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
+    monkeypatch.setattr(gan_build, "build_features", cheap.build)
+    monkeypatch.setattr(tick, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
     for picture in ("plot_curves", "plot_questions", "plot_health"):  # drawn in the test above; each takes a second
         monkeypatch.setattr(f"loopwright.study.run.{picture}", lambda *_: None)
     data = cheap.write_data(tmp_path / "prepared")

@@ -194,7 +194,7 @@ def test_finished_work_is_left_alone_and_other_work_is_not_overwritten(tmp_path:
     assert again.up_to_date
     assert again.rows == first.rows
     assert (tmp_path / "out/stats.json").stat().st_mtime_ns == stamp
-    with pytest.raises(InputError, match=r"already holds a data set .* --overwrite"):
+    with pytest.raises(InputError, match=r"other settings \(settings.bars: 1 -> 2\)\. .* --overwrite"):
         prepare(top, tmp_path / "out", SETTINGS.model_copy(update={"bars": 2}), workers=1)
     report = prepare(top, tmp_path / "out", SETTINGS.model_copy(update={"bars": 2}), workers=1, overwrite=True)
     assert report.rows == len(PreparedData.open(tmp_path / "out")) == 3

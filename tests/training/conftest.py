@@ -6,8 +6,7 @@ import cheap
 import pytest
 
 from loopwright.data import PreparedData
-from loopwright.training import gan_loop as loop
-from loopwright.training import tick as evaluate
+from loopwright.training import gan_build, tick
 
 
 @pytest.fixture(scope="session")
@@ -18,5 +17,5 @@ def hits(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 
 @pytest.fixture
 def cheap_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "build_features", cheap.build)
-    monkeypatch.setattr(evaluate, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
+    monkeypatch.setattr(gan_build, "build_features", cheap.build)
+    monkeypatch.setattr(tick, "build_embedder", lambda name, mel: cheap.CheapEmbedder())

@@ -11,7 +11,8 @@ import torch
 
 from loopwright.data import PreparedData
 from loopwright.errors import ConfigError, InputError, WeightsError
-from loopwright.training.gan_loop import Batches, build_gan, styles_of
+from loopwright.training.batches import Batches
+from loopwright.training.gan_build import build_gan, styles_of
 from loopwright.training.gan_step import train_step
 from loopwright.training.recipe import load_recipe, parse_recipe, recipe_names
 from loopwright.training.runs import open_run

@@ -21,6 +21,7 @@ import soundfile
 from loopwright.corpus.circular import Floats
 from loopwright.errors import InputError
 from loopwright.files import locked, write_json, write_text
+from loopwright.settings_diff import refuse_other_settings
 
 RATE_HZ = 48_000
 BAR_SAMPLES = 96_000
@@ -70,13 +71,11 @@ def check_settings(out: Path, settings: dict[str, Any]) -> None:
     settings = {"format": FORMAT, **settings}
     if path.exists():
         try:
-            have = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            have = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}). Choose an empty folder.") from error
-        if have != settings:
-            raise InputError(
-                f"{out} holds a corpus with other settings ({have}). Choose an empty folder, or the same settings."
-            )
+        instead = "Choose an empty folder, or the same settings."
+        refuse_other_settings(out, have, settings, instead=instead, error=InputError)
     elif any((out / "wav").iterdir()):
         raise InputError(f"{out / 'wav'} has files that no corpus.json explains. Choose an empty folder.")
     else:

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from loopwright.errors import ConfigError
 from loopwright.files import atomic_path
 from loopwright.models.generator import Generator, StyledConv, ToMel
-from loopwright.models.layers import ModulatedConv, blur_taps, pad_cylinder, upsample
+from loopwright.models.kernels import pad_cylinder
+from loopwright.models.layers import ModulatedConv, blur_taps, upsample
 from loopwright.vocoder.ring import RingVocoder
 
 OPSET = 17

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from loopwright.models.config import GeneratorSizes
-from loopwright.models.layers import Mapping, ModulatedConv, channels_last, finish, upsample
+from loopwright.models.kernels import finish
+from loopwright.models.layers import Mapping, ModulatedConv, channels_last, upsample
 
 
 class StyledConv(nn.Module):

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from loopwright.audio.pitchgrid import PitchGrid
 from loopwright.models.generator import Generator, ToMel
-from loopwright.models.layers import leaky, pad_cylinder, upsample
+from loopwright.models.kernels import pad_cylinder
+from loopwright.models.layers import leaky, upsample
 
 SCORE_SCALES = 4  # of five: a score is written at half the frame rate, which is a 128th of a bar
 FAINT = 3e-4  # what a pitch without a note is let through by, so that a score's silence is not a wall

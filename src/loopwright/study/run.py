@@ -25,10 +25,11 @@ from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, Validation
 from loopwright.errors import ConfigError, LoopwrightError
 from loopwright.files import write_json, write_text
 from loopwright.measuring.report import cell, markdown_table
+from loopwright.settings_diff import flat
 from loopwright.study.plots import plot_curves, plot_health, plot_questions
 from loopwright.tasks.train_gan import train
 from loopwright.training.recipe import Recipe, load_recipe, merge, parse_recipe
-from loopwright.training.runs import RunFolder, flat, slug
+from loopwright.training.runs import RunFolder, slug
 
 Report = Callable[[str, Mapping[str, Any]], None]
 MEASURES = ("fad", "kad", "density", "coverage", "is")

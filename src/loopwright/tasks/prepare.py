@@ -25,6 +25,7 @@ from loopwright.data.splits import make_splitter
 from loopwright.data.workers import Job, outcomes
 from loopwright.errors import InputError
 from loopwright.files import locked, write_json
+from loopwright.settings_diff import refuse_other_settings
 
 Progress = Callable[[int, int], None]
 
@@ -139,13 +140,12 @@ def _same_plan(out: Path, plan: dict[str, Any], *, overwrite: bool) -> bool:
             there = json.loads((out / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        same = isinstance(there, dict) and all(there.get(key) == value for key, value in plan.items())
-        if finished and not same and not overwrite:
-            raise InputError(
-                f"{out} already holds a data set made of another folder, other files or other settings. "
-                f"Choose another folder, or replace it with --overwrite."
-            )
-        return same
+        had = {key: there.get(key) for key in plan} if isinstance(there, dict) else {}
+        if finished and not overwrite:
+            instead = "Choose another folder, or replace the data set there with --overwrite."
+            before, now = ({"files" if key == "listing" else key: value for key, value in x.items()} for x in (had, plan))
+            refuse_other_settings(out, before, now, instead=instead, error=InputError)
+        return had == plan
     return False
 
 

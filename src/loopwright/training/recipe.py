@@ -23,7 +23,7 @@ from loopwright.models.config import GeneratorConfig
 
 
 class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
-    """What judges the generator while it learns."""
+    """What the generator learns from."""
 
     kind: Literal["projected", "stylegan2"] = "projected"  # heads on frozen features, or StyleGAN2's own (row B)
     networks: tuple[str, ...] = ("yamnet",)  # frozen feature networks, as in `loopwright features list`
@@ -55,7 +55,7 @@ class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
 class AugmentConfig(BaseModel, frozen=True, extra="forbid"):
     """Changes to what the discriminator sees, real and fake alike, that keep loops loops."""
 
-    roll: bool = True  # turn the circle by a random number of frames, so the seam is judged like any other place
+    roll: bool = True  # turn the circle by a random number of frames, so the seam is heard like any other place
     gain_db: NonNegativeFloat = 6.0  # up to this much quieter
     noise: NonNegativeFloat = 0.5  # standard deviation of noise on z-scores at the start ...
     noise_kimg: NonNegativeFloat = 10.0  # ... fading to nothing over this many thousand images
@@ -97,10 +97,10 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        judge = self.discriminator
-        if judge.kind == "projected" and not judge.networks:
+        settings = self.discriminator
+        if settings.kind == "projected" and not settings.networks:
             raise ValueError("discriminator.networks is empty. Name a network, such as 'yamnet', or set kind = 'stylegan2'")
-        if judge.r1_gamma and judge.kind == "projected":
+        if settings.r1_gamma and settings.kind == "projected":
             raise ValueError("discriminator.r1_gamma is for kind = 'stylegan2'")
         return self
 

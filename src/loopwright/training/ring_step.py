@@ -6,7 +6,6 @@ Shapes: B batch, M mel bands, T frames, N = T * hop samples.
 from __future__ import annotations
 
 import copy
-import math
 from typing import cast
 
 import numpy as np
@@ -17,7 +16,9 @@ from torch.nn import functional as F
 
 from loopwright.audio.mel import LogMel
 from loopwright.config import MelConfig
-from loopwright.training.vocoder_loop import RunConfig, Trainee, descend, seeded
+from loopwright.training.descend import descend, frozen, set_rate, warm_cosine
+from loopwright.training.seeds import rng_for, torch_seeded
+from loopwright.training.vocoder_loop import RunConfig, VocoderTrainee
 from loopwright.vocoder.discriminators import Adversary, discriminator_hinge, feature_matching, generator_hinge
 from loopwright.vocoder.losses import log_mel_distance, spectral_energy
 from loopwright.vocoder.ring import RingVocoder
@@ -58,13 +59,10 @@ def roughen(log_mel: Tensor, share: float, rng: np.random.Generator) -> Tensor:
 
 def learning_rate(config: RingTrainConfig, step: int) -> float:
     """Linear warm-up, then half a cosine down to `lr_end`."""
-    if step < config.warmup:
-        return config.lr * (step + 1) / config.warmup
-    part = min(1.0, (step - config.warmup) / max(1, config.steps - config.warmup))
-    return config.lr_end + (config.lr - config.lr_end) * 0.5 * (1 + math.cos(math.pi * part))
+    return warm_cosine(step, steps=config.steps, warmup=config.warmup, highest=config.lr, lowest=config.lr_end)
 
 
-class RingTrainee(Trainee):
+class RingTrainee(VocoderTrainee):
     """A ring vocoder, its average, and an adversary if the settings have one."""
 
     config: RingTrainConfig
@@ -79,11 +77,9 @@ class RingTrainee(Trainee):
 
     def update(self, real: Tensor) -> dict[str, Tensor]:
         config, step = self.config, self.step
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, step)
+        set_rate(self.optimizers.values(), learning_rate(config, step))
         log_mel = self.analyse(real)
-        rng = seeded(config.seed, step, 1)
+        rng = rng_for(config.seed, step, 1)
         given = roughen(log_mel, config.blur, rng)
         # Two loops for each mel, from different noise.
         hop, t = self.mel.hop, log_mel.shape[-1]
@@ -100,19 +96,17 @@ class RingTrainee(Trainee):
             adversary = self.modules["adversary"]
             with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
                 loss_d = discriminator_hinge(adversary(real), adversary(first.detach()))
-            descend(self.optimizers["optimizer_d"], loss_d, config.clip, name="loss/discriminator", step=step)
-            adversary.requires_grad_(False)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
-                judged = adversary(first)
+            descend(self.optimizers["optimizer_d"], loss_d, name="loss/discriminator", step=step, clip=config.clip)
+            with frozen(adversary), torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
+                on_fake = adversary(first)
                 with torch.no_grad():
-                    wanted = adversary(real)
-                loss_g = generator_hinge(judged)
-                match = feature_matching(wanted, judged)
-            adversary.requires_grad_(True)
+                    on_real = adversary(real)
+                loss_g = generator_hinge(on_fake)
+                match = feature_matching(on_real, on_fake)
             loss = loss + config.adversary_weight * loss_g + config.matching_weight * match
             report |= {"discriminator": loss_d.detach(), "generator": loss_g.detach(), "matching": match.detach()}
 
-        descend(self.optimizers["optimizer"], loss, config.clip, name="loss/vocoder", step=step)
+        descend(self.optimizers["optimizer"], loss, name="loss/vocoder", step=step, clip=config.clip)
         decay = min(config.decay, (1 + step) / (10 + step))
         with torch.no_grad():
             for kept, new in zip(self.result.parameters(), self.model.parameters(), strict=True):
@@ -122,8 +116,7 @@ class RingTrainee(Trainee):
 
 def build(mel: MelConfig, config: RingTrainConfig, device: torch.device) -> RingTrainee:
     """A fresh trainee; weights drawn from the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with torch_seeded(config.seed):
         model = RingVocoder(mel, config.model)
         adversary = Adversary(width=config.adversary_width) if config.adversary_from is not None else None
     modules: dict[str, nn.Module] = {"model": model, "average": copy.deepcopy(model).requires_grad_(False).eval()}
@@ -137,4 +130,4 @@ def build(mel: MelConfig, config: RingTrainConfig, device: torch.device) -> Ring
     optimizers = {"optimizer": adam(modules["model"], 0.8)}
     if adversary is not None:
         optimizers["optimizer_d"] = adam(modules["adversary"], 0.5)
-    return RingTrainee(config, modules, optimizers, LogMel(mel).to(device), device)
+    return RingTrainee(modules, optimizers, config, LogMel(mel).to(device), device)

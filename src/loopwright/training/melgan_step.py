@@ -17,7 +17,9 @@ from torch.nn import functional as F
 from loopwright.audio.mel import LogMel
 from loopwright.config import MelConfig
 from loopwright.errors import ConfigError
-from loopwright.training.vocoder_loop import RunConfig, Trainee, descend
+from loopwright.training.descend import descend, frozen
+from loopwright.training.seeds import torch_seeded
+from loopwright.training.vocoder_loop import RunConfig, VocoderTrainee
 from loopwright.vocoder.discriminators import Judgement
 from loopwright.vocoder.melgan import MelGan, MelGanAdversary, MelGanConfig
 
@@ -61,7 +63,7 @@ def matching(real: list[Judgement], fake: list[Judgement]) -> Tensor:
     return torch.stack(terms).sum()
 
 
-class MelGanTrainee(Trainee):
+class MelGanTrainee(VocoderTrainee):
     """Generator and discriminators."""
 
     config: MelGanTrainConfig
@@ -80,16 +82,14 @@ class MelGanTrainee(Trainee):
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
             fake = self.model.synthesise(log_mel).float()
             loss_d = hinge_d(adversary(real), adversary(fake.detach()))
-        descend(self.optimizers["optimizer_d"], loss_d, config.clip, name="loss/discriminator", step=step)
-        adversary.requires_grad_(False)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
-            judged = adversary(fake)
+        descend(self.optimizers["optimizer_d"], loss_d, name="loss/discriminator", step=step, clip=config.clip)
+        with frozen(adversary), torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
+            on_fake = adversary(fake)
             with torch.no_grad():
-                wanted = adversary(real)
-            loss_g, match = hinge_g(judged), matching(wanted, judged)
-        adversary.requires_grad_(True)
+                on_real = adversary(real)
+            loss_g, match = hinge_g(on_fake), matching(on_real, on_fake)
         loss = loss_g + config.matching_weight * match
-        descend(self.optimizers["optimizer"], loss, config.clip, name="loss/vocoder", step=step)
+        descend(self.optimizers["optimizer"], loss, name="loss/vocoder", step=step, clip=config.clip)
         report = {"loss": loss, "discriminator": loss_d, "generator": loss_g, "matching": match}
         return {name: value.detach() for name, value in report.items()}
 
@@ -97,8 +97,7 @@ class MelGanTrainee(Trainee):
 def build(mel: MelConfig, config: MelGanTrainConfig, device: torch.device) -> MelGanTrainee:
     """A fresh trainee; weights drawn from the seed. `config.model` must be decided (`for_data`)."""
     assert config.model is not None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with torch_seeded(config.seed):
         modules: dict[str, nn.Module] = {
             "model": MelGan(mel, config.model).to(device),
             "adversary": MelGanAdversary(circular=config.model.circular).to(device),
@@ -107,4 +106,4 @@ def build(mel: MelConfig, config: MelGanTrainConfig, device: torch.device) -> Me
         name: torch.optim.Adam(modules[of].parameters(), lr=config.lr, betas=(0.5, 0.9))
         for name, of in (("optimizer", "model"), ("optimizer_d", "adversary"))
     }
-    return MelGanTrainee(config, modules, optimizers, LogMel(mel).to(device), device)
+    return MelGanTrainee(modules, optimizers, config, LogMel(mel).to(device), device)

@@ -23,9 +23,10 @@ from loopwright.errors import BusyError, InputError, TrainingDivergedError, Weig
 from loopwright.files import load_tensors, locked
 from loopwright.models import modelfile
 from loopwright.tasks.train_gan import train
+from loopwright.training import gan_build, gan_watch, samples
 from loopwright.training import gan_loop as loop
-from loopwright.training.gan_loop import build_gan
-from loopwright.training.gan_step import descend
+from loopwright.training.batches import Batches
+from loopwright.training.gan_build import build_gan
 from loopwright.training.recipe import load_recipe
 from loopwright.training.runs import RunFolder
 
@@ -63,7 +64,7 @@ def assert_same(a: RunFolder, b: RunFolder) -> None:
 @pytest.fixture(scope="module")
 def unbroken(hits: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "build_features", cheap.build)
+        patch.setattr(gan_build, "build_features", cheap.build)
         patch.setattr("loopwright.training.tick.build_embedder", lambda name, mel: cheap.CheapEmbedder())
         return run(hits, tmp_path_factory.mktemp("unbroken"))
 
@@ -150,7 +151,7 @@ def test_bf16_trains_as_float32_does_within_its_rounding(
 def test_a_generator_that_draws_far_outside_is_shown_and_heard_all_the_same(hits: PreparedData, tmp_path: Path) -> None:
     """An unbounded generator, or z-scores of a band that is nearly always silent: no reason to end a run."""
     wild = torch.linspace(-40, 40, 64)[None, :, None].expand(1, 64, 256)
-    loop.write_samples(tmp_path, "0", wild, hits, waves=1)
+    samples.write_samples(tmp_path, "0", wild, hits, waves=1)
     assert (tmp_path / "0.png").stat().st_size > 200
     assert len(read_audio(tmp_path / "0-0.wav").samples) == hits.mel.bar_samples
 
@@ -167,8 +168,8 @@ def test_ticks_measure_what_would_come_out_of_a_generator_that_draws_far_outside
             return super().forward(log_mel)
 
     monkeypatch.setattr("loopwright.training.tick.build_embedder", lambda name, mel: Recording())
-    plain = loop.generate_batch
-    monkeypatch.setattr(loop, "generate_batch", lambda *args, **more: plain(*args, **more) * 1e4)
+    plain = gan_watch.generate_batch
+    monkeypatch.setattr(gan_watch, "generate_batch", lambda *args, **more: plain(*args, **more) * 1e4)
     folder = run(hits, tmp_path / "runs")
     assert max(highest) == pytest.approx(3.0)
     assert folder.read_metrics()[-1]["step"] > 0
@@ -227,26 +228,59 @@ def test_batch_that_cannot_be_shared(hits: PreparedData, tmp_path: Path, cheap_n
         )
 
 
-def test_nan_is_told_before_anything_changes(hits: PreparedData, cheap_networks: None) -> None:
-    gan = build_gan(load_recipe("tiny", cheap.SIZES), hits, torch.device("cpu"))
-    parameter = gan.optimizer_g.param_groups[0]["params"][0]
-    before = parameter.detach().clone()
-    with pytest.raises(TrainingDivergedError, match=r"loss/g became nan at step 7\. Lower the learning rate"):
-        descend(gan.optimizer_g, (parameter * float("nan")).sum(), name="loss/g", step=7)
-    with pytest.raises(TrainingDivergedError, match=r"gradient of loss/g became (nan|inf)"):
-        descend(gan.optimizer_g, (parameter * 0).sqrt().sum(), name="loss/g", step=7)  # 0 * inf
-    assert torch.equal(parameter, before)
+def test_learning_rates_fall_to_nothing_over_the_last_images(hits: PreparedData, cheap_networks: None) -> None:
+    recipe = load_recipe("tiny", merged(train={"lr_g": 0.4, "lr_d": 0.2, "anneal_kimg": 2.0}))
+    gan = build_gan(recipe, hits, torch.device("cpu"))
+    for left_kimg, share in ((9.0, 1.0), (2.0, 1.0), (1.0, 0.5), (0.25, 0.125), (0.0, 0.0)):
+        loop.anneal(gan, recipe.train, left_kimg=left_kimg)
+        rates = [optimizer.param_groups[0]["lr"] for optimizer in (gan.optimizer_g, gan.optimizer_d)]
+        assert rates == pytest.approx([0.4 * share, 0.2 * share])
+    level = load_recipe("tiny", merged(train={"lr_g": 0.4, "anneal_kimg": 0.0}))
+    loop.anneal(gan, level.train, left_kimg=0.0)
+    assert gan.optimizer_g.param_groups[0]["lr"] == 0.4
+
+
+def test_a_run_anneals_its_very_last_images(hits: PreparedData, tmp_path: Path, cheap_networks: None) -> None:
+    """Six steps of four images, the last three annealed: Adam's first steps move a weight by its rate."""
+    rates: list[float] = []
+    anneal = loop.anneal
+
+    def recording(gan: Any, *args: Any, **more: Any) -> None:
+        anneal(gan, *args, **more)
+        rates.append(gan.optimizer_d.param_groups[0]["lr"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "anneal", recording)
+        run(hits, tmp_path, merged(train={"lr_d": 0.3, "anneal_kimg": 0.012}))
+    assert rates == pytest.approx([0.3, 0.3, 0.3, 0.3, 0.2, 0.1])
+
+
+def test_killed_before_its_first_checkpoint_it_logs_its_first_row_once(
+    hits: PreparedData, tmp_path: Path, unbroken: RunFolder, cheap_networks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(Exception):  # noqa: N818
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gan_watch, "save_checkpoint", kill)
+        with pytest.raises(Killed):
+            run(hits, tmp_path)
+    assert [row["step"] for row in RunFolder(tmp_path / "00000-tiny").read_metrics()] == [0]
+    assert_same(run(hits, tmp_path), unbroken)
 
 
 def test_diverged_run_keeps_its_last_checkpoint(
     hits: PreparedData, tmp_path: Path, cheap_networks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = loop.Batches.__call__
+    good = Batches.__call__
 
-    def poisoned(self: loop.Batches, step: int) -> torch.Tensor:
+    def poisoned(self: Batches, step: int) -> torch.Tensor:
         return good(self, step) * (float("nan") if step == 2 else 1.0)
 
-    monkeypatch.setattr(loop.Batches, "__call__", poisoned)
+    monkeypatch.setattr(Batches, "__call__", poisoned)
     with pytest.raises(TrainingDivergedError, match="at step 2"):
         run(hits, tmp_path)
     folder = RunFolder(tmp_path / "00000-tiny")

@@ -11,9 +11,9 @@ import torch
 
 from loopwright.config import LOOP16, LOOP48, PAPER16
 from loopwright.errors import ConfigError, InputError, TrainingDivergedError
-from loopwright.training import melgan
+from loopwright.training import melgan_step
 from loopwright.training.ring_step import RingTrainConfig, build, learning_rate, roughen
-from loopwright.training.vocoder_loop import Trainee, circular_crop, draw_batch, load_checkpoint, save_checkpoint, train
+from loopwright.training.vocoder_loop import VocoderTrainee, circular_crop, draw_batch, resume, save, train
 from loopwright.vocoder.discriminators import PERIODS, Adversary, discriminator_hinge, feature_matching
 from loopwright.vocoder.losses import amplitudes, convergence, distance, hop_for, spectral_energy
 from loopwright.vocoder.melgan import MelGanConfig
@@ -39,7 +39,7 @@ class Bars:
         return np.stack(bars).astype(np.float32)
 
 
-def run_steps(trainee: Trainee, count: int) -> None:
+def run_steps(trainee: VocoderTrainee, count: int) -> None:
     for _ in range(count):
         trainee.train_step(draw_batch(Bars(), ROWS, trainee.config, trainee.step))
 
@@ -58,10 +58,10 @@ def test_resumed_equals_unbroken(tmp_path: Path, adversary_from: int | None) -> 
     config = TINY.model_copy(update={"adversary_from": adversary_from})
     unbroken = build(LOOP16, config, CPU)
     run_steps(unbroken, 2)
-    save_checkpoint(tmp_path / "c.safetensors", unbroken)
+    save(unbroken, tmp_path / "c.safetensors")
     run_steps(unbroken, 2)
     resumed = build(LOOP16, config, CPU)
-    load_checkpoint(tmp_path / "c.safetensors", resumed)
+    resume(resumed, tmp_path / "c.safetensors")
     assert resumed.step == 2
     run_steps(resumed, 2)
     for kept in ("model", "average"):
@@ -69,46 +69,46 @@ def test_resumed_equals_unbroken(tmp_path: Path, adversary_from: int | None) -> 
             assert torch.equal(a, b)
 
 
-MELGAN = melgan.MelGanTrainConfig(
+MELGAN = melgan_step.MelGanTrainConfig(
     model=MelGanConfig(width=2, residual_layers=1, ratios=(5, 5, 5), circular=True), steps=40, batch=1, frames=64
 )
 
 
 def test_melgan_resumes_too_and_is_not_taken_for_another_kind(tmp_path: Path) -> None:
     path = tmp_path / "c.safetensors"
-    unbroken = melgan.build(LOOP16, MELGAN, CPU)
+    unbroken = melgan_step.build(LOOP16, MELGAN, CPU)
     before = [p.clone() for p in unbroken.modules["adversary"].parameters()]
     run_steps(unbroken, 1)
     assert not all(torch.equal(a, b) for a, b in zip(before, unbroken.modules["adversary"].parameters(), strict=True))
-    save_checkpoint(path, unbroken)
+    save(unbroken, path)
     run_steps(unbroken, 1)
-    resumed = melgan.build(LOOP16, MELGAN, CPU)
-    load_checkpoint(path, resumed)
+    resumed = melgan_step.build(LOOP16, MELGAN, CPU)
+    resume(resumed, path)
     run_steps(resumed, 1)
     for name in ("model", "adversary"):
         for a, b in zip(unbroken.modules[name].parameters(), resumed.modules[name].parameters(), strict=True):
             assert torch.equal(a, b)
-    with pytest.raises(ConfigError, match=r"vocoder 'melgan'.*--kind melgan"):
-        load_checkpoint(path, build(LOOP16, TINY, CPU))
+    with pytest.raises(ConfigError, match=r"begun with other settings \(kind: melgan -> ring, "):
+        resume(build(LOOP16, TINY, CPU), path)
 
 
 def test_melgan_takes_the_published_ratios_and_the_circle_from_the_data() -> None:
     for mel, ratios, circular in ((PAPER16, (5, 4, 4, 2), False), (LOOP16, (5, 5, 5), True), (LOOP48, (5, 5, 5, 3), True)):
-        model = melgan.MelGanTrainConfig().for_data(mel).model
+        model = melgan_step.MelGanTrainConfig().for_data(mel).model
         assert model is not None
         assert (model.ratios, model.circular) == (ratios, circular)
     with pytest.raises(ConfigError, match="no ratios are known for hop 250"):
-        melgan.MelGanTrainConfig().for_data(LOOP16.model_copy(update={"hop": 250}))
+        melgan_step.MelGanTrainConfig().for_data(LOOP16.model_copy(update={"hop": 250}))
 
 
 def test_melgan_losses_are_the_published_ones() -> None:
     """Three scales: hinge losses are summed; features of each layer count 4/5 over the number of scales."""
     one, zero = torch.ones(1, 1, 4), torch.zeros(1, 1, 4)
     real, fake = [(2 * one, [one, one])] * 3, [(-2 * one, [zero, one])] * 3
-    assert float(melgan.hinge_d(real, fake)) == 0
-    assert float(melgan.hinge_d(fake, real)) == 3 * 6
-    assert float(melgan.hinge_g(fake)) == 6
-    assert float(melgan.matching(real, fake)) == pytest.approx(0.8)
+    assert float(melgan_step.hinge_d(real, fake)) == 0
+    assert float(melgan_step.hinge_d(fake, real)) == 3 * 6
+    assert float(melgan_step.hinge_g(fake)) == 6
+    assert float(melgan_step.matching(real, fake)) == pytest.approx(0.8)
 
 
 def test_where_time_is_no_circle_crops_lie_inside_the_bar() -> None:
@@ -131,7 +131,7 @@ def test_train_stops_on_time_and_goes_on(tmp_path: Path) -> None:
     ticks = list(train(first, Bars(), ROWS, checkpoint=checkpoint, every=100, minutes=0.0))
     assert [t.step for t in ticks] == [1]
     second = build(LOOP16, config, CPU)
-    load_checkpoint(checkpoint, second)
+    resume(second, checkpoint)
     ticks = list(train(second, Bars(), ROWS, checkpoint=checkpoint, every=2))
     assert [t.step for t in ticks] == [2, 3]
     assert all(np.isfinite(list(t.losses.values())).all() for t in ticks)
@@ -139,15 +139,15 @@ def test_train_stops_on_time_and_goes_on(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.safetensors"
-    save_checkpoint(path, build(LOOP16, TINY, CPU))
+    save(build(LOOP16, TINY, CPU), path)
     other = build(LOOP16, TINY.model_copy(update={"lr": 1e-3}), CPU)
     with pytest.raises(ConfigError, match=r"lr: 0.0008 -> 0.001"):
-        load_checkpoint(path, other)
+        resume(other, path)
     longer = build(LOOP16, TINY.model_copy(update={"steps": 80}), CPU)
-    load_checkpoint(path, longer)  # training longer is no other setting
+    resume(longer, path)  # training longer is no other setting
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match="safetensors"):
-        load_checkpoint(path, longer)
+        resume(longer, path)
 
 
 def test_nan_stops_before_it_spoils_the_weights() -> None:
