@@ -391,6 +391,7 @@ def test_the_page_is_ready_within_a_second_of_work(visit: Visit) -> None:
     assert metrics["ScriptDuration"] + metrics["LayoutDuration"] + metrics["RecalcStyleDuration"] < 1.0
 
 
+@pytest.mark.slow
 def test_a_studio_that_stops_is_told_and_its_return_noticed(browser: Browser, tmp_path: Path) -> None:
     running = start(make_model(tmp_path / "toy.safetensors"), tmp_path / "library")
     port = int(running.url.rsplit(":", 1)[1])
