@@ -21,7 +21,7 @@ from loopwright.corpus.notes import MAJOR, MINOR, led, parse_numeral, voicing
 from loopwright.corpus.parts import PARTS, gate_samples, note_events, rhythm
 from loopwright.corpus.rooms import Rooms
 from loopwright.corpus.sides import FM_SIDES, GROUP_SIDES, INSTRUMENT_SIDES
-from loopwright.corpus.sources import Sources
+from loopwright.corpus.sources import Sources, sounds_at_its_pitch
 from loopwright.corpus.synthesis import (
     RATE_HZ,
     TABLE,
@@ -128,8 +128,8 @@ KINDS = {
     "filter": OPEN,
     "swept": dataclasses.replace(OPEN, cutoff_hz=2000, sweep_octaves=2.0, resonance=1.0),
     "stack": dataclasses.replace(OPEN, voices=7, detune_cents=20.0),
-    "fm": dataclasses.replace(OPEN, moves="fm", ratio=(1, 3), index=(6.0, 6.0)),
-    "fm moving": dataclasses.replace(OPEN, moves="fm", ratio=(2, 5), index=(0.0, 8.0), sweep_octaves=1.0),
+    "fm": dataclasses.replace(OPEN, moves="fm", modulator=3, index=(6.0, 6.0)),
+    "fm moving": dataclasses.replace(OPEN, moves="fm", modulator=5, index=(0.0, 8.0), sweep_octaves=1.0),
     "pluck": dataclasses.replace(OPEN, moves="pluck", damping_s=0.5),
 }
 
@@ -165,10 +165,10 @@ def test_oversampled_saturation_keeps_aliases_down() -> None:
 
 
 def test_fm_has_the_bessel_spectrum() -> None:
-    """sin(c t + I sin(m t)) = sum over k of J_k(I) sin((c + k m) t) (Chowning 1973)."""
+    """sin(t + I sin(m t)) = sum over k of J_k(I) sin((1 + k m) t) (Chowning 1973)."""
     index, midi = 2.5, 57
     timbre = dataclasses.replace(
-        OPEN, moves="fm", ratio=(1, 2), index=(index, index + 1e-9), amp=Envelope(0.001, 0.1, 1.0, 0.01)
+        OPEN, moves="fm", modulator=2, index=(index, index + 1e-9), amp=Envelope(0.001, 0.1, 1.0, 0.01)
     )
     x = play(timbre, midi, RATE_HZ, 1.0, np.random.default_rng(0))[4800 : 4800 + RATE_HZ * 4 // 5].astype(np.float64)
     time = np.arange(len(x)) / RATE_HZ
@@ -177,6 +177,17 @@ def test_fm_has_the_bessel_spectrum() -> None:
     lines |= {1 + 2 * k: special.jv(k, index) - special.jv(-(k + 1), index) for k in (1, 2, 3)}
     want = np.abs([lines[h] for h in (1, 3, 5, 7)])
     np.testing.assert_allclose(np.array(got) / got[0], want / want[0], rtol=0.02, atol=0.005)
+
+
+def test_cycles_that_sound_at_another_pitch_are_told_apart() -> None:
+    turn = 2 * np.pi * np.arange(600) / 600
+    saw = sum(np.sin(h * turn) / h for h in range(1, 40))
+    assert sounds_at_its_pitch(saw)
+    assert sounds_at_its_pitch(sum(np.sin(h * turn) / h for h in range(1, 40, 2)))  # a square: odd harmonics alone
+    assert not sounds_at_its_pitch(saw[(2 * np.arange(600)) % 600])  # two periods: an octave up
+    assert not sounds_at_its_pitch(saw[(3 * np.arange(600)) % 600])  # a twelfth up
+    assert not sounds_at_its_pitch(np.sin(9 * turn) + 0.1 * np.sin(turn))
+    assert not sounds_at_its_pitch(np.zeros(600))
 
 
 def test_a_plucked_string_loses_its_high_harmonics_first_and_stays_in_tune() -> None:
@@ -292,7 +303,7 @@ def check_sides(sources: Sources, n: int) -> list[SynthPlan]:
             kits[part.kit].add(plan.split)
         progressions[plan.source.rsplit("/", 1)[1]].add(plan.split)
         assert (plan.style, plan.split) == place_of(number)[:2]
-    named = {**GROUP_SIDES, **INSTRUMENT_SIDES, **{f"fm-{c}-{m}": side for (c, m), side in FM_SIDES.items()}}
+    named = {**GROUP_SIDES, **INSTRUMENT_SIDES, **{f"fm-{times}": side for times, side in FM_SIDES.items()}}
     assert all(sides == {named.get(kit, "train")} for kit, sides in kits.items())
     assert all(len(sides) == 1 for sides in progressions.values())
     assert {side for sides in kits.values() for side in sides} == set(SPLITS)
@@ -413,7 +424,8 @@ def test_partials_lie_where_the_events_say(mini_synth: Path) -> None:
 @pytest.mark.parametrize("bars", [1, 4])
 def test_real_material_is_in_tune(shared_dir: Path, bars: int) -> None:
     data = shared_dir / "data"
-    check_tuning(SynthRenderer(150, data / "waveforms", data / "tonal", data / "chords", 1, bars), range(120 if bars == 1 else 60))
+    renderer = SynthRenderer(120, data / "waveforms", data / "tonal", data / "chords", 1, bars)
+    check_tuning(renderer, range(120 if bars == 1 else 60))
 
 
 def test_a_detuned_loop_would_be_heard(mini_synth: Path) -> None:

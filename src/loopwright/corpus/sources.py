@@ -63,13 +63,13 @@ class Sources:
             number, group = int(row["row"]), row["group"].removeprefix("AKWF_")
             if not 0 <= number < len(self.cycles):
                 raise InputError(f"{waveforms / 'akwf_600.csv'}: row {number} is not in akwf_600.npy.")
-            if self.cycles[number].max() > self.cycles[number].min():
+            if sounds_at_its_pitch(self.cycles[number]):
                 self.groups[side_of(group, GROUP_SIDES)].setdefault(group, []).append(number)
         self.instruments = _read_instruments(tonal)
         self.progressions: dict[str, list[Progression]] = defaultdict(list)
         for progression in _read_progressions(chords / "progressions.csv"):
             self.progressions[progression.split].append(progression)
-        self.fm = {split: [ratio for ratio, side in FM_SIDES.items() if side == split] for split in SPLITS}
+        self.fm = {split: [times for times, side in FM_SIDES.items() if side == split] for split in SPLITS}
         for split in SPLITS:
             if not self.groups[split]:
                 raise InputError(f"{waveforms}: no waveform group for the {split} side ({', '.join(groups_of(split))}).")
@@ -83,6 +83,18 @@ class Sources:
             for name in self.instruments
             if side_of(name, INSTRUMENT_SIDES) == split and style in INSTRUMENT_STYLES.get(name, ())
         )
+
+
+def sounds_at_its_pitch(cycle: NDArray[np.integer] | NDArray[np.floating]) -> bool:
+    """Whether a cycle, repeated, is heard as a note of that period: not silent, low harmonics strong, no shorter period in it.
+
+    Three tenths of the power must be in the first four harmonics; a fiftieth outside the even ones, and outside every third.
+    """
+    power = np.abs(np.fft.rfft(np.asarray(cycle, dtype=np.float64)))[1:] ** 2
+    if not power.any():
+        return False
+    share = power / power.sum()
+    return bool(share[:4].sum() >= 0.3 and 1 - share[1::2].sum() >= 0.02 and 1 - share[2::3].sum() >= 0.02)
 
 
 def _read_cycles(path: Path) -> NDArray[np.int16]:

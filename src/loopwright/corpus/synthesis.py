@@ -76,7 +76,7 @@ class Timbre:
     vibrato_cents: float = 0.0
     vibrato_hz: float = 5.5
     moves: Literal["filter", "fm", "pluck"] = "filter"
-    ratio: tuple[int, int] = (1, 1)  # FM: carrier and modulator, in multiples of the note
+    modulator: int = 1  # FM: its frequency in multiples of the note, which is the carrier
     index: tuple[float, float] = (0.5, 3.0)  # FM: modulation index with the envelope at 0 and at 1
     damping_s: float = 0.3  # pluck: time in which the tenth harmonic falls by 60 dB more than the first, at C4
     sweep_octaves: float = 0.0  # of the cutoff, up and down round the loop; FM: a fifth of it in index
@@ -143,11 +143,11 @@ def tables(
 
 
 @lru_cache(maxsize=16)
-def _fm_spectra(ratio: tuple[int, int], low: float, high: float) -> NDArray[np.complex128]:
-    """Harmonics of sin(c t + I sin(m t)) for rising I, (K, H), RMS 1. They are Bessel functions of I; here by FFT."""
+def _fm_spectra(modulator: int, low: float, high: float) -> NDArray[np.complex128]:
+    """Harmonics of sin(t + I sin(m t)) for rising I, (K, H), RMS 1. They are Bessel functions of I; here by FFT."""
     index = low + (high - low) * np.linspace(0, 1, max(int(np.ceil((high - low) / _FM_STEP)) + 1, 2))
     turn = 2 * np.pi * np.arange(TABLE) / TABLE
-    cycles = np.sin(ratio[0] * turn + index[:, None] * np.sin(ratio[1] * turn))
+    cycles = np.sin(turn + index[:, None] * np.sin(modulator * turn))
     return np.fft.rfft(cycles)[:, 1 : MAX_HARMONICS + 1] * (np.sqrt(2) / TABLE)
 
 
@@ -163,7 +163,7 @@ def _stack(timbre: Timbre, midi: float, velocity: float, env: Floats, sweep: Flo
         return tables(timbre.harmonics, f0, _CUTOFFS_HZ[first:last], timbre.resonance, timbre.slope), index - np.float32(first)
     cutoff = timbre.cutoff_hz * 2 ** (timbre.track * key + bright)
     if timbre.moves == "fm":
-        spectra = _fm_spectra(timbre.ratio, *timbre.index)
+        spectra = _fm_spectra(timbre.modulator, *timbre.index)
         place = np.clip((env + 0.2 * sweep) * (0.6 + 0.5 * velocity), 0, 1)
         index = (place * (len(spectra) - 1.001)).astype(np.float32)
     else:

@@ -1,6 +1,6 @@
 """Render synth loops: bass lines, arpeggios, chords, pads and leads, alone or two together, with many kinds of sound.
 
-Waveform groups, sampled instruments, FM ratios and chord progressions each belong to one side of the split. As with drums,
+Waveform groups, sampled instruments, FM modulators and chord progressions each belong to one side of the split. As with drums,
 every tail and effect goes round the loop.
 """
 
@@ -38,7 +38,7 @@ class Part:
 
     style: str
     notes: tuple[Note, ...]
-    kit: str  # waveform group, FM ratio or instrument
+    kit: str  # waveform group, FM or instrument
     timbre: Timbre | None  # None: the instrument `kit` plays
     amp: Envelope  # for an instrument
     gain: float

@@ -56,15 +56,15 @@ def _waveform(sources: Sources, split: str, rng: Rng) -> tuple[str, np.ndarray[t
 
 
 def draw_timbre(sources: Sources, split: str, style: str, bars: int, rng: Rng) -> tuple[str, Timbre]:
-    """A sound for a style from one side of the split, and the name of what it is made from (group or FM ratio)."""
+    """A sound for a style from one side of the split, and the name of what it is made from (a waveform group, or FM)."""
     attack, decay, sustain, release, cutoff, octaves, voices = _SHAPES[style]
     kind = KINDS[rng.choice(len(KINDS), p=_KIND_CHANCES[style])]
     slow = style == "pad"
     kit, harmonics = _waveform(sources, split, rng)
-    ratio = (1, 1)
+    times = 1
     if kind == "fm":
-        ratio = sources.fm[split][int(rng.integers(len(sources.fm[split])))]
-        kit = f"fm-{ratio[0]}-{ratio[1]}"
+        times = sources.fm[split][int(rng.integers(len(sources.fm[split])))]
+        kit = f"fm-{times}"
     amp = Envelope(between(rng, *attack), between(rng, *decay), rng.uniform(*sustain), between(rng, *release))
     if kind == "pluck":
         amp = Envelope(0.001, between(rng, 0.3, 2.0), 0.0, between(rng, 0.05, 0.5))
@@ -91,8 +91,8 @@ def draw_timbre(sources: Sources, split: str, style: str, bars: int, rng: Rng) -
         vibrato_cents=rng.uniform(5, 25) if style == "lead" and rng.random() < 0.5 else 0.0,
         vibrato_hz=rng.uniform(4.5, 6.5),
         moves="filter" if kind == "stack" else kind,  # type: ignore[arg-type]
-        ratio=ratio,
-        index=(low_index, low_index + between(rng, 0.6, 6.0 / np.sqrt(max(ratio)))),
+        modulator=times,
+        index=(low_index, low_index + between(rng, 0.6, 6.0 / np.sqrt(times))),
         damping_s=between(rng, 0.15, 1.5),
         sweep_octaves=rng.uniform(0.6, 2.2) if sweeps else 0.0,
         sweep_turns=int(rng.choice([1, 1, 2])) * (bars if rng.random() < 0.4 else 1),
