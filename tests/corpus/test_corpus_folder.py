@@ -18,9 +18,11 @@ import soundfile
 from click.testing import CliRunner
 
 from loopwright.cli.corpus import corpus
+from loopwright.config import SPLITS
 from loopwright.corpus.demo import STYLES, DemoRenderer, demo_bars, render_demo
 from loopwright.corpus.folder import BAR_SAMPLES, COLUMNS, RATE_HZ, WAV_BYTES, Loop, write_corpus
 from loopwright.corpus.groove import ROLES
+from loopwright.data.facts import facts_of_row
 from loopwright.errors import BusyError, InputError
 from loopwright.files import locked
 from loopwright.pipeline.corpus import make_drums
@@ -151,6 +153,12 @@ def test_drums_from_midi_to_wavs_are_the_same_bytes_each_time(mini_groove: Path,
     assert {row["kind"] for row in rows} == {"drum"}
     assert all((row["performer"] != "") == row["source"].startswith("groove/") for row in rows)
     assert all(row["licence"] and row["source"] and row["kit"] for row in rows)
+
+
+def test_what_reads_tables_knows_every_side_that_is_written() -> None:
+    for side in SPLITS:
+        assert facts_of_row({"file": "x.wav", "split": side}, "loops.csv").split == side
+    assert facts_of_row({"split": "elsewhere"}, "loops.csv").split == ""
 
 
 @pytest.mark.parametrize("n_bars", [2, 4])

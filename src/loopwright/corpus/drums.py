@@ -16,7 +16,7 @@ from loopwright.corpus.effects import Compressor, Crusher, Noise, Sweep, saturat
 from loopwright.corpus.folder import Loop
 from loopwright.corpus.groove import BAR_SAMPLES, ROLE_INDEX, ROLES, STEP_SAMPLES, Phrase
 from loopwright.corpus.hits import KICK, RATE_HZ, Layer, Setup, events_of, mix_hits
-from loopwright.corpus.kits import Library, Part
+from loopwright.corpus.kits import FAMILIES, Library, Part
 from loopwright.corpus.patterns import GRAMMARS
 from loopwright.corpus.rooms import N_ROOMS, Rooms
 
@@ -75,9 +75,10 @@ def setup_of(library: Library, phrase: Phrase, rooms: Rooms, rng: np.random.Gene
     machine = phrase.style in GRAMMARS
     n, n_roles = phrase.samples, len(ROLES)
     parts: dict[int, Sequence[Part]] = {}
+    backbone = 0.55 if FAMILIES.get(kit) == "acoustic" else 0.4  # there are few acoustic kits, and banks of kicks and snares
     for index in np.unique(phrase.role):
         role = ROLES[index]
-        swap = 0.4 if role in ("kick", "snare") else 0.2 if role in ("clap", "perc", "rim") else 0.12
+        swap = backbone if role in ("kick", "snare") else 0.2 if role in ("clap", "perc", "rim") else 0.12
         chosen = library.choose(role, kit, rng, swap=swap)
         if chosen:
             parts[int(index)] = chosen
