@@ -14,6 +14,7 @@ from loopwright.errors import MelMismatchError
 BAR_SECONDS = 2.0
 GRID_BPM = 120.0
 STEPS_PER_BAR = 16
+SPLITS = ("train", "validation", "test", "locked")  # sides of a data set; `locked` is used only where it is asked for by name
 
 
 class MelConfig(BaseModel, frozen=True, extra="forbid"):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from loopwright.config import SPLITS
 from loopwright.errors import InputError
 
 CORPUS_TABLE = "loops.csv"  # written by our corpus renderers, and the name looked for in any folder
@@ -36,14 +37,12 @@ class Facts:
     origin: str = ""  # which sidecar said so
 
 
-SPLITS = {
-    "train": "train",
+SPLIT_NAMES = {
+    **{name: name for name in SPLITS},
     "training": "train",
-    "validation": "validation",
     "valid": "validation",
     "val": "validation",
     "dev": "validation",
-    "test": "test",
     "testing": "test",
 }
 _FILE_COLUMNS = ("file", "filename", "file_name", "path", "name")
@@ -81,7 +80,7 @@ def facts_of_row(row: Mapping[str, object], origin: str) -> Facts:
         values[key] = positive_number(values.get(key, ""))
     beats = positive_number(values.get("beats_per_bar", ""))
     values["beats_per_bar"] = int(beats) if beats else None
-    values["split"] = SPLITS.get(str(values.get("split", "")).strip().lower(), "")
+    values["split"] = SPLIT_NAMES.get(str(values.get("split", "")).strip().lower(), "")
     texts = {k: v if isinstance(v, (float, int)) or v is None else str(v).strip() for k, v in values.items()}
     return Facts(**texts, origin=origin)  # type: ignore[arg-type]
 
