@@ -80,6 +80,9 @@ def test_pooling_forgets_the_order_of_frames_but_not_rhythm() -> None:
     heard = Posteriors(*(rng.random((2, FRAMES, rows), dtype=np.float32) for rows in (88, 88, 264)))
     rolled = Posteriors(*(np.roll(x, 40, axis=1) for x in heard))
     np.testing.assert_allclose(pool(rolled), pool(heard), atol=1e-5)
+    twice = Posteriors(*(np.concatenate([x[:, :86], x[:, :86]], axis=1) for x in heard))  # a loop of half a window goes round
+    once = Posteriors(*(np.concatenate([x[:, :86], 0 * x[:, :86]], axis=1) for x in heard))
+    np.testing.assert_allclose(pool(twice, 86), pool(once, 86), atol=1e-6)  # and is heard once
     shuffled = Posteriors(*(x[:, rng.permutation(FRAMES)] for x in heard))
     assert not np.allclose(pool(shuffled), pool(heard), atol=1e-3)
 
