@@ -124,7 +124,8 @@ def mini_synth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synth")
     turn = 2 * np.pi * np.arange(600) / 600
     rng = np.random.default_rng(2)
-    cycles, lines = [], ["row,name,group,peak,spectral_centroid_harmonic"]
+    cycles: list[np.ndarray] = []
+    lines = ["row,name,group,peak,spectral_centroid_harmonic"]
     for group in ("0001", "0005", "0010", "0003"):
         for _ in range(3):
             levels = rng.uniform(0.2, 1, 12) / np.arange(1, 13)

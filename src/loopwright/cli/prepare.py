@@ -74,7 +74,7 @@ def prepare(
     Interrupted, the same command continues. Example: loopwright prepare ~/loops -o prepared/mine
     """
     from loopwright.config import REPRESENTATIONS
-    from loopwright.tasks import prepare as pipeline
+    from loopwright.tasks import prepare as task
     from loopwright.tasks.prepare import PrepareSettings, check_families
 
     settings = PrepareSettings(
@@ -95,7 +95,7 @@ def prepare(
     if out is None:
         raise click.UsageError("Missing option '-o' / '--out': the folder to write.")
     with progress_bar("preparing") as progress:
-        report = pipeline.prepare(folder, out, settings, limit=limit, workers=workers, overwrite=overwrite, progress=progress)
+        report = task.prepare(folder, out, settings, limit=limit, workers=workers, overwrite=overwrite, progress=progress)
     show_report(report, out)
 
 
