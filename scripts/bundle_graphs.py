@@ -27,7 +27,7 @@ from loopwright.vocoder.ring_config import RING_SIZES
 def generators() -> list[GeneratorSizes]:
     """The bundled models' and the house recipe's at both representations."""
     config = load_recipe("house").generator
-    fresh = [GeneratorSizes(config=config, n_mels=mel.n_mels, frames=mel.model_frames) for mel in (LOOP16, LOOP48)]
+    fresh = [GeneratorSizes(config=config, bands=mel.bands, frames=mel.model_frames) for mel in (LOOP16, LOOP48)]
     return [modelfile.read(path).sizes for path in bundled_models().values()] + fresh
 
 

@@ -39,7 +39,7 @@ def random_model(
         generator: settings of the recipe's generator instead of its own.
     """
     chosen = load_recipe(recipe, {"generator": generator})
-    sizes = GeneratorSizes(config=chosen.generator, n_mels=mel.n_mels, frames=mel.model_frames, classes=len(styles))
+    sizes = GeneratorSizes(config=chosen.generator, bands=mel.bands, frames=mel.model_frames, classes=len(styles))
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         net = Generator.of(sizes)

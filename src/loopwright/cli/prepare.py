@@ -32,7 +32,7 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
 @click.option(
     "--repr",
     "representation",
-    type=click.Choice(["loop48", "loop16", "paper16"]),
+    type=click.Choice(["loop48", "loop16", "tone48", "paper16"]),
     default="loop48",
     show_default=True,
     help="Full band; small and quick; or the paper's.",

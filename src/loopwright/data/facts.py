@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from loopwright.config import SPLITS
+from loopwright.data.events import Event
 from loopwright.errors import InputError
 
 CORPUS_TABLE = "loops.csv"  # written by our corpus renderers, and the name looked for in any folder
@@ -35,6 +36,7 @@ class Facts:
     attribution: str = ""
     discard: str = ""
     origin: str = ""  # which sidecar said so
+    events: tuple[Event, ...] = ()  # what plays, see `data.events`
 
 
 SPLIT_NAMES = {

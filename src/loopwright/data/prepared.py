@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from loopwright.config import MelConfig
+from loopwright.config import MelConfig, Representation, parse_representation
 from loopwright.data.statistics import MelStats
 from loopwright.errors import InputError
 
@@ -34,10 +34,10 @@ class PreparedData:
     """A prepared folder, opened for reading."""
 
     def __init__(
-        self, path: Path, mel: MelConfig, bars: int, stats: MelStats, records: list[Record], rows_per_shard: int
+        self, path: Path, representation: Representation, bars: int, stats: MelStats, records: list[Record], rows_per_shard: int
     ) -> None:
         self.path = path
-        self.mel = mel
+        self.representation = representation
         self.bars = bars
         self.stats = stats
         self.records = records
@@ -59,10 +59,12 @@ class PreparedData:
         if stats.get("format") != FORMAT:
             raise InputError(f"{path} has format {stats.get('format')}, this version reads {FORMAT}. Prepare the folder again.")
         try:
-            mel = MelConfig(**stats["mel"])
+            representation = parse_representation(stats["mel"])
             with (path / "manifest.jsonl").open(encoding="utf-8", newline="\n") as lines:
                 records = [json.loads(line) for line in lines]
-            data = cls(path, mel, stats["bars"], MelStats.from_json(stats["statistics"]), records, stats["rows_per_shard"])
+            data = cls(
+                path, representation, stats["bars"], MelStats.from_json(stats["statistics"]), records, stats["rows_per_shard"]
+            )
         except (KeyError, OSError, ValueError, ValidationError) as error:
             raise InputError(f"{path} is damaged ({error}). Prepare the folder again.") from error
         if len(records) != stats["rows"]:
@@ -75,15 +77,29 @@ class PreparedData:
         return len(self.records)
 
     @property
+    def mel(self) -> MelConfig:
+        """The representation, for what takes log-mels alone. Raises InputError if the data is of another kind."""
+        if not isinstance(self.representation, MelConfig):
+            raise InputError(
+                f"{self.path} is prepared as {self.representation.name}, and this takes log-mels. "
+                "Prepare the loops again with --repr loop48, into another folder."
+            )
+        return self.representation
+
+    @property
     def frames(self) -> int:
         """Frames of each row."""
-        return self.bars * self.mel.bar_frames
+        return self.bars * self.representation.bar_frames
 
     def indices(self, split: str | None = None, **where: object) -> Ints:
-        """Rows of a split ("train", "validation", "test"; None: all) whose fields equal those given."""
+        """Rows of a split whose fields equal those given; None: of all but "locked", which is used where it is named."""
         if split is not None:
             where["split"] = split
-        rows = [i for i, record in enumerate(self.records) if all(record.get(k) == v for k, v in where.items())]
+        rows = [
+            i
+            for i, record in enumerate(self.records)
+            if all(record.get(k) == v for k, v in where.items()) and (split == "locked" or record.get("split") != "locked")
+        ]
         return np.asarray(rows, dtype=np.int64)
 
     def column(self, name: str, indices: Sequence[int] | Ints | None = None) -> list[Any]:
@@ -92,7 +108,7 @@ class PreparedData:
         return [self.records[int(i)].get(name) for i in rows]
 
     def log_mel(self, indices: Sequence[int] | Ints) -> Float32:
-        """Log-mels of rows: float32 (n, M, T)."""
+        """Pictures of rows, log10 magnitudes in the data's representation: float32 (n, M, T)."""
         return self._gather("mel", indices, lambda part: part.astype(np.float32))
 
     def audio(self, indices: Sequence[int] | Ints) -> Float32:

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from loopwright.config import MelConfig
+from loopwright.config import Representation
 from loopwright.data.prepared import FORMAT, PreparedData, Record
 from loopwright.data.statistics import measure_stats
 from loopwright.errors import InputError
@@ -39,14 +39,14 @@ class PreparedWriter:
         resume: continue from the journal found in the folder; otherwise start over and remove what is there.
     """
 
-    def __init__(self, path: Path, mel: MelConfig, bars: int, *, audio: bool = True, resume: bool = False) -> None:
+    def __init__(self, path: Path, mel: Representation, bars: int, *, audio: bool = True, resume: bool = False) -> None:
         self.path = Path(path)
         self.mel = mel
         self.bars = bars
         self.keep_audio = audio
         self._work = self.path / WORK_FOLDER
         self._shapes: dict[str, tuple[tuple[int, ...], npt.DTypeLike]] = {
-            "mel": ((mel.n_mels, bars * mel.bar_frames), np.dtype("<f2"))
+            "mel": ((mel.bands, bars * mel.bar_frames), np.dtype("<f2"))
         }
         if audio:
             self._shapes["audio"] = ((bars * mel.bar_samples,), np.dtype("<i2"))
@@ -263,7 +263,7 @@ class PreparedWriter:
                         row += 1
         if not train.any():
             train[:] = True
-        statistics = measure_stats(self._batches(train), self.mel)
+        statistics = measure_stats(self._batches(train), self.mel.bands)
         stats = {
             "format": FORMAT,
             "mel": self.mel.model_dump(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy.typing as npt
 import torch
 
 from loopwright.audio import level
+from loopwright.audio.analysis import analyser
 from loopwright.audio.io import read_audio
-from loopwright.audio.mel import LogMel
-from loopwright.config import MelConfig
+from loopwright.config import Representation
 from loopwright.data.clues import key_from_name, says_one_shot
 from loopwright.data.cut import join_ends
+from loopwright.data.events import Event, events_of_row
 from loopwright.data.facts import Facts
 from loopwright.data.file_tempo import tempo_of_file
 from loopwright.data.fingerprint import fingerprint
@@ -49,9 +51,9 @@ class Outcome:
 
 
 @functools.lru_cache(maxsize=4)
-def _log_mel(mel: MelConfig) -> LogMel:
+def _analyser(representation: Representation) -> Callable[[Float32], Float32]:
     torch.set_num_threads(1)  # one process per core
-    return LogMel(mel)
+    return analyser(representation)
 
 
 def process_file(found: FoundFile, facts: Facts, settings: PrepareSettings, *, dry: bool = False) -> Outcome:
@@ -129,7 +131,10 @@ def _process(found: FoundFile, facts: Facts, settings: PrepareSettings, outcome:
     if dry:
         outcome.records = [{**base, "bar": i * settings.bars} for i in range(len(rows))]
         return
-    _analyse(rows, audio.rate_hz, mono, base, settings, outcome)
+    total = reading.beats / settings.beats_per_bar
+    turned = any("ms late" in note for note in outcome.notes)  # then the events would lie elsewhere
+    events = facts.events if reading.whole and not turned else ()
+    _analyse(rows, audio.rate_hz, mono, base, settings, outcome, events=events, total=total)
 
 
 def _source_of(name: str) -> str:
@@ -145,10 +150,13 @@ def _analyse(
     base: dict[str, Any],
     settings: PrepareSettings,
     outcome: Outcome,
+    *,
+    events: Sequence[Event],
+    total: float,
 ) -> None:
-    """Stretch, level and analyse rows; silent ones are left out."""
+    """Stretch, level and analyse rows; silent ones are left out. `events` are those of the whole loop of `total` bars."""
     mel = settings.mel
-    log_mel = _log_mel(mel)  # before the stretch: it also sets the threads
+    analyse = _analyser(mel)  # before the stretch: it also sets the threads
     gain_db = min(settings.level_db - level.to_db(level.rms(mono)), settings.peak_db - level.to_db(level.peak(mono)))
     bars = [i for i, row in enumerate(rows) if level.to_db(level.peak(row)) >= settings.silence_db]
     if len(bars) < len(rows):
@@ -163,10 +171,16 @@ def _analyse(
     loops *= np.float32(level.from_db(gain_db))
     if not mel.circular:  # the published analysis normalises each bar's peak
         loops /= np.maximum(np.abs(loops).max(axis=1, keepdims=True), 1e-5)
-    with torch.inference_mode():
-        log_mels = torch.stack([log_mel(torch.from_numpy(loop)) for loop in loops]).numpy().astype(np.float16)
+    log_mels = analyse(loops).astype(np.float16)
     outcome.log_mels, outcome.audio = log_mels, loops
     outcome.records = [
-        {**base, "bar": i * settings.bars, "gain_db": round(gain_db, 2), "confidence": outcome.confidence} for i in bars
+        {
+            **base,
+            "bar": i * settings.bars,
+            "gain_db": round(gain_db, 2),
+            "confidence": outcome.confidence,
+            **({"events": events_of_row(list(events), i * settings.bars, settings.bars, total)} if events else {}),
+        }
+        for i in bars
     ]
     outcome.prints = [fingerprint(log_mel.astype(np.float32)) for log_mel in log_mels]

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from loopwright.config import MelConfig
-
 Float32 = npt.NDArray[np.float32]
 
 
@@ -35,23 +33,23 @@ class MelStats:
         return cls(**{k: np.asarray(value[k], dtype=np.float32) for k in ("mean", "std", "low", "high")})
 
 
-def measure_stats(batches: Iterable[Float32], mel: MelConfig) -> MelStats:
+def measure_stats(batches: Iterable[Float32], bands: int) -> MelStats:
     """Statistics of log-mels given in batches (n, M, T), in one pass and bounded memory.
 
     Percentiles come from a histogram of 0.01 decades. A band that never sounds gets std 1.
     """
     edges = np.arange(-6.0, 4.0, 0.01)
     count = 0
-    total = np.zeros(mel.n_mels)
-    squares = np.zeros(mel.n_mels)
-    histogram = np.zeros((mel.n_mels, len(edges) + 1))
+    total = np.zeros(bands)
+    squares = np.zeros(bands)
+    histogram = np.zeros((bands, len(edges) + 1))
     for batch in batches:
-        x = batch.astype(np.float64).transpose(1, 0, 2).reshape(mel.n_mels, -1)
+        x = batch.astype(np.float64).transpose(1, 0, 2).reshape(bands, -1)
         count += x.shape[1]
         total += x.sum(axis=1)
         squares += (x**2).sum(axis=1)
         cells = np.clip(((x + 6.0) / 0.01).astype(np.int64) + 1, 0, len(edges))
-        for band in range(mel.n_mels):
+        for band in range(bands):
             histogram[band] += np.bincount(cells[band], minlength=len(edges) + 1)
     mean = total / max(count, 1)
     std = np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0))

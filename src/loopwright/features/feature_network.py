@@ -11,10 +11,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from loopwright.config import MelConfig
+from loopwright.config import MelConfig, Representation, ToneConfig
 from loopwright.errors import MelMismatchError
 from loopwright.features.base import Network
 from loopwright.features.bridge import Bridge, DirectView
+from loopwright.features.tone_bridge import ToneBridge
 
 Halves = Literal["none", "mel", "time"]
 
@@ -31,7 +32,7 @@ class FeatureNetwork(nn.Module):
         self,
         name: str,
         network: Network,
-        mel: MelConfig,
+        mel: Representation,
         *,
         circular: bool = True,
         bridge: bool = True,
@@ -46,9 +47,16 @@ class FeatureNetwork(nn.Module):
         self.taps = network.taps[: len(network.taps) if depth is None else depth]
         self.circular = circular and halves == "none"
         self.halves = halves
-        self.bridge = Bridge(mel, network.mel_map, power=network.power, bar_frames=network.bar_frames) if bridge else None
+        self.bridge: Bridge | ToneBridge | None = None
+        if bridge and isinstance(mel, ToneConfig):
+            self.bridge = ToneBridge(mel, network.mel_map, power=network.power, bar_frames=network.bar_frames)
+        elif bridge and isinstance(mel, MelConfig):
+            self.bridge = Bridge(mel, network.mel_map, power=network.power, bar_frames=network.bar_frames)
         self.direct: DirectView | None = None
+        if direct and isinstance(mel, ToneConfig):
+            raise MelMismatchError(f"'direct:' shows networks log-mels, not '{mel.name}'. Name the network without it.")
         if direct:
+            assert isinstance(mel, MelConfig)
             self.direct = DirectView(mel, bands=network.n_bands, bar_frames=network.bar_frames, typical=network.typical)
         self.requires_grad_(False)
         self.train(False)
@@ -59,9 +67,9 @@ class FeatureNetwork(nn.Module):
 
     def to_input(self, log_mel: Tensor) -> Tensor:
         """Our log-mel (B, M, T) to the network's own input (B, 1, F, U). Without a bridge: as it is."""
-        if log_mel.ndim != 3 or log_mel.shape[1] != self.mel.n_mels:
+        if log_mel.ndim != 3 or log_mel.shape[1] != self.mel.bands:
             raise MelMismatchError(
-                f"the feature network {self.name} was built for log-mels (batch, {self.mel.n_mels}, frames) of "
+                f"the feature network {self.name} was built for log-mels (batch, {self.mel.bands}, frames) of "
                 f"'{self.mel.name}', got shape {tuple(log_mel.shape)}. Build it for the data's own representation."
             )
         if self.direct is not None:
@@ -100,7 +108,7 @@ class FeatureNetwork(nn.Module):
 class Embedder(nn.Module):
     """Our log-mel to one vector a bar, through the bridge: quick, for curves during training. (B, M, T) -> (B, D)."""
 
-    def __init__(self, name: str, network: Network, mel: MelConfig) -> None:
+    def __init__(self, name: str, network: Network, mel: Representation) -> None:
         super().__init__()
         self.name = name
         self.dim = network.dim

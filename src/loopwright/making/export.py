@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 
+from loopwright.config import MelConfig
 from loopwright.errors import InputError
 from loopwright.files import save_tensors, sha256_of, write_json
 from loopwright.making.find import default_vocoder, find_model
 from loopwright.making.graphs import OPSET, generator_graphs, ring_graph, write_graph
 from loopwright.making.onnx_model import DESCRIPTION, EXPORT_FORMAT
 from loopwright.models import modelfile
+from loopwright.models.generator import Generator
 from loopwright.vocoder import load as load_vocoder
 from loopwright.vocoder.ring import RingVocoder
 
@@ -65,13 +67,16 @@ def export_onnx(model: str, out: Path, *, vocoder: str | None = None, force: boo
     """
     out = Path(out)
     file = modelfile.read(find_model(model))
-    header, mel = file.header, file.mel
+    header, mel = file.header, file.representation
+    generator = modelfile.build(file)
+    if not isinstance(mel, MelConfig) or not isinstance(generator, Generator):
+        raise InputError(f"{model} draws {mel.name}, which has no ONNX form yet. Export it as a .safetensors file.")
     spoken = load_vocoder(vocoder or default_vocoder(mel), mel)
     if not isinstance(spoken, RingVocoder) and spoken.name != "griffinlim":
         raise InputError(f"vocoder '{spoken.name}' has no ONNX form. Pass --vocoder ring or griffinlim.")
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not force)):
         raise InputError(f"{out} exists already. Choose another folder, or pass --force.")
-    graphs = generator_graphs(modelfile.build(file))
+    graphs = generator_graphs(generator)
     voice: dict[str, Any] = {"architecture": spoken.name}
     if isinstance(spoken, RingVocoder):
         graphs["vocoder"] = ring_graph(spoken)

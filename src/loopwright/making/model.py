@@ -17,7 +17,7 @@ import numpy as np
 
 from loopwright.audio.loudness import level_to
 from loopwright.audio.seam import rest_at_seam
-from loopwright.config import GRID_BPM, STEPS_PER_BAR
+from loopwright.config import GRID_BPM, STEPS_PER_BAR, MelConfig
 from loopwright.errors import ConfigError, InputError
 from loopwright.making.draws import Blend, Float32, check_seeds, noise_map, seed_of_bar, white_noise
 from loopwright.making.loop import Loop, word_for
@@ -50,7 +50,7 @@ class Model(ABC):
 
     def __init__(self, file: ModelFile, name: str) -> None:
         self.path, self.name, self.header = file.path, name, file.header
-        self.mel, self.bars, self.styles, self.sizes = file.mel, file.bars, file.styles, file.sizes
+        self.mel, self.bars, self.styles, self.sizes = _mel_of(file), file.bars, file.styles, file.sizes
         self.n_styles, self.w_dim = self.sizes.n_styles, self.sizes.config.w_dim
 
     # ---- what an engine computes
@@ -277,3 +277,9 @@ def check_settings(bpm: float, bars: int, truncation: float, rate_hz: int) -> No
         raise InputError(f"truncation {truncation:g} is out of range: 0 (all alike) to 1.5 (wild); 1 is as trained.")
     if rate_hz not in RATES:
         raise InputError(f"rate {rate_hz} is not possible: {', '.join(map(str, RATES))}.")
+
+
+def _mel_of(file: ModelFile) -> MelConfig:
+    if not isinstance(file.representation, MelConfig):
+        raise InputError(f"{file.path} draws {file.representation.name}: this version makes loops of log-mels alone.")
+    return file.representation

@@ -17,7 +17,9 @@ MAPPING = ("mapping_net.", "embedding.", "w_avg")  # weights of the mapping's gr
 
 def graph_sizes(sizes: GeneratorSizes) -> dict[str, Any]:
     """What the name of a generator's graph is a hash of."""
-    return {"n_mels": sizes.n_mels, "frames": sizes.frames, "classes": sizes.classes, **sizes.config.model_dump(mode="json")}
+    left_out = {"kind", "given"} if sizes.config.kind == "log-mel" else set()
+    config = sizes.config.model_dump(mode="json", exclude=left_out)
+    return {"n_mels": sizes.bands, "frames": sizes.frames, "classes": sizes.classes, **config}
 
 
 class OnnxGenerator:

@@ -598,7 +598,7 @@ def _library(side: Side, rows: Ints, report: Callable[[int, int], None]) -> Libr
     patterns: list[Float32] = []
     owner: list[int] = []
     log_mel = LogMel(LOOP16)
-    ready = isinstance(side, PreparedSide) and side.data.mel == LOOP16  # analysed already
+    ready = isinstance(side, PreparedSide) and side.data.representation == LOOP16  # analysed already
     for start in range(0, len(rows), _CHUNK):
         report(start, len(rows))
         part = rows[start : start + _CHUNK]

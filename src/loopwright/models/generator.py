@@ -100,6 +100,11 @@ class StyledGenerator(nn.Module, ABC):
     def synthesis(self, ws: Tensor, noise: Sequence[Tensor] | None, *, bars: int = 1) -> Tensor:
         """Styles (B, L, W) or (B, L, W, S) and noise maps to normalised log-mels (B, M, bars * frames)."""
 
+    def compose(self, ws: Tensor, noise: Sequence[Tensor] | None, given: Tensor | None, *, bars: int = 1) -> Tensor:
+        """As `synthesis`, with the score or pattern that a generator is given; None for those that are given nothing."""
+        assert given is None, "this generator is given nothing"
+        return self.synthesis(ws, noise, bars=bars)
+
 
 class Generator(StyledGenerator):
     """Latents to normalised log-mels (z-scores per band), softly bounded to +-`bound`.
@@ -161,7 +166,8 @@ class Generator(StyledGenerator):
     @classmethod
     def of(cls, sizes: GeneratorSizes) -> Generator:
         """A generator of these sizes, with fresh weights."""
-        return cls(n_mels=sizes.n_mels, frames=sizes.frames, classes=sizes.classes, **sizes.config.model_dump())
+        config = sizes.config.model_dump(exclude={"kind", "given"})
+        return cls(n_mels=sizes.bands, frames=sizes.frames, classes=sizes.classes, **config)
 
     def noise_shapes(self, bars: int = 1) -> list[tuple[int, int]]:
         m, t = self.constant.shape[2], self.constant.shape[3] * bars

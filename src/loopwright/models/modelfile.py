@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from loopwright.config import MelConfig
+from loopwright.config import Representation, parse_representation
 from loopwright.errors import ConfigError, InputError
 from loopwright.files import load_arrays
 from loopwright.models.config import GeneratorConfig, GeneratorSizes
 
 if TYPE_CHECKING:
-    from loopwright.models.generator import Generator
+    from loopwright.models.generator import StyledGenerator
 
 FORMAT = 1
 LONGEST_HEADER = 16 << 20  # bytes; a model's own takes some thousand
@@ -38,7 +38,7 @@ class ModelFile:
         path: the file, or the folder of an ONNX export.
         header: everything the file says of itself.
         sizes: what the generator is built from.
-        mel: representation it speaks.
+        representation: what it speaks.
         bars: bars in one turn of its circle.
         styles: class names of a conditional model, () otherwise.
         mean, std: (M,) statistics that undo the normalisation.
@@ -48,7 +48,7 @@ class ModelFile:
     path: Path
     header: dict[str, Any]
     sizes: GeneratorSizes
-    mel: MelConfig
+    representation: Representation
     bars: int
     styles: tuple[str, ...]
     mean: Float32
@@ -58,7 +58,7 @@ class ModelFile:
 
 def make_header(
     recipe: Mapping[str, Any],
-    mel: MelConfig,
+    representation: Representation,
     bars: int,
     statistics: Mapping[str, Sequence[float]],
     training: Mapping[str, Any],
@@ -68,7 +68,7 @@ def make_header(
 
     Args:
         recipe: all settings it was trained with, as JSON.
-        mel, bars: the log-mels it makes.
+        representation, bars: the pictures it makes.
         statistics: `mean`, `std`, `low`, `high` of each band.
         training: how far, how long, with what scores.
         styles: class names of a conditional model.
@@ -77,7 +77,7 @@ def make_header(
         "kind": "generator",
         "format": FORMAT,
         "recipe": dict(recipe),
-        "mel": mel.model_dump(),
+        "mel": representation.model_dump(),
         "bars": bars,
         "statistics": dict(statistics),
         "training": dict(training),
@@ -129,26 +129,27 @@ def parse(path: Path, header: dict[str, Any], weights: dict[str, Float32]) -> Mo
     if found > FORMAT:
         raise InputError(f"{path} was written by a newer loopwright (format {found}). Upgrade loopwright.")
     try:
-        mel, bars = MelConfig(**header["mel"]), int(header["bars"])
+        speaks, bars = parse_representation(header["mel"]), int(header["bars"])
         styles = tuple(str(style) for style in header.get("styles", ()))
         config = GeneratorConfig(**header["recipe"]["generator"])
-        sizes = GeneratorSizes(config=config, n_mels=mel.n_mels, frames=bars * mel.model_frames, classes=len(styles))
+        sizes = GeneratorSizes(config=config, bands=speaks.bands, frames=bars * speaks.model_frames, classes=len(styles))
         mean, std = (np.asarray(header["statistics"][key], dtype=np.float32) for key in ("mean", "std"))
-        if mean.shape != (mel.n_mels,) or std.shape != (mel.n_mels,) or not np.isfinite([mean, std]).all():
-            raise ValueError(f"statistics must be {mel.n_mels} finite numbers")
+        if mean.shape != (speaks.bands,) or std.shape != (speaks.bands,) or not np.isfinite([mean, std]).all():
+            raise ValueError(f"statistics must be {speaks.bands} finite numbers")
     except (KeyError, TypeError, ValueError, ValidationError, ConfigError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} does not say what its generator is ({reason}). Get or train it again.") from error
-    return ModelFile(Path(path), header, sizes, mel, bars, styles, mean, std, weights)
+    return ModelFile(Path(path), header, sizes, speaks, bars, styles, mean, std, weights)
 
 
-def build(file: ModelFile) -> Generator:
+def build(file: ModelFile) -> StyledGenerator:
     """The generator in torch, on the CPU, in eval mode and frozen. Raises InputError if the weights do not fit the sizes."""
     import torch
 
-    from loopwright.models.generator import Generator
+    from loopwright.models.build import build_generator
 
-    generator = Generator.of(file.sizes)
+    mean, std = torch.from_numpy(file.mean), torch.from_numpy(file.std)
+    generator = build_generator(file.sizes, mean, std)
     try:
         generator.load_state_dict({key: torch.from_numpy(value) for key, value in file.weights.items()})
     except RuntimeError as error:

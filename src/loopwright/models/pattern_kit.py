@@ -285,6 +285,9 @@ class PatternKit(StyledGenerator):
             offset=offset,
         )
 
+    def compose(self, ws: Tensor, noise: Sequence[Tensor] | None, given: Tensor | None, *, bars: int = 1) -> Tensor:
+        return self.synthesis(ws, noise, bars=bars, pattern=given)
+
     def synthesis(self, ws: Tensor, noise: Sequence[Tensor] | None, *, bars: int = 1, pattern: Tensor | None = None) -> Tensor:
         """Styles, and a pattern if it is given, to normalised log-mels.
 

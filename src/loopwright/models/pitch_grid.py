@@ -214,6 +214,9 @@ class PitchGridGenerator(Generator):
         longer = self.grid.smear(frames, self.bar_s * frames / self.frames)
         return torch.from_numpy(longer).to(self.smear)
 
+    def compose(self, ws: Tensor, noise: Sequence[Tensor] | None, given: Tensor | None, *, bars: int = 1) -> Tensor:
+        return self.synthesis(ws, noise, bars=bars, score=given)
+
     def synthesis(self, ws: Tensor, noise: Sequence[Tensor] | None, *, bars: int = 1, score: Tensor | None = None) -> Tensor:
         """Styles, and in the second form a score, to normalised rows.
 

@@ -33,7 +33,7 @@ class Batches:
         """(B, M, T) on the device of `mean`: this process's part of the joint batch."""
         picks = self.world.mine(self._picks(step))
         log_mel = torch.from_numpy(self.data.log_mel(self.rows[picks.numpy()]))
-        log_mel = log_mel[..., : self.data.bars * self.data.mel.model_frames].to(self.mean.device)
+        log_mel = log_mel[..., : self.data.bars * self.data.representation.model_frames].to(self.mean.device)
         return (log_mel - self.mean[:, None]) / self.std[:, None]
 
     def labels(self, step: int) -> Tensor | None:

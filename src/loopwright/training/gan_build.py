@@ -8,9 +8,9 @@ import torch
 from loopwright.data import PreparedData
 from loopwright.errors import ConfigError
 from loopwright.features import build as build_features
+from loopwright.models.build import build_generator
 from loopwright.models.config import GeneratorSizes
 from loopwright.models.discriminator import ProjectedDiscriminator
-from loopwright.models.generator import Generator
 from loopwright.models.layers import channels_last
 from loopwright.models.stylegan_discriminator import StyleGan2Discriminator
 from loopwright.training.augment import Augment
@@ -43,7 +43,7 @@ def build_discriminator(
 ) -> ProjectedDiscriminator | StyleGan2Discriminator:
     """The recipe's discriminator. Raises ConfigError or WeightsError for a feature network that is not there."""
     settings = recipe.discriminator
-    n_mels, length = data.mel.n_mels, data.bars * data.mel.model_frames
+    n_mels, length = data.representation.bands, data.bars * data.representation.model_frames
 
     if settings.kind == "stylegan2":
         shrink = 2 ** (len(settings.channels) - 1)
@@ -64,7 +64,7 @@ def build_discriminator(
     networks = [
         build_features(
             name,
-            data.mel,
+            data.representation,
             circular=settings.circular,
             bridge=settings.bridge,
             batch_stats=settings.batch_stats,
@@ -98,12 +98,12 @@ def build_gan(recipe: Recipe, data: PreparedData, device: torch.device) -> Gan:
     classes = len(styles_of(recipe, data))
     mean, std = (torch.from_numpy(x).to(device) for x in (data.stats.mean, data.stats.std))
     with torch_seeded(recipe.train.seed):
-        frames = data.bars * data.mel.model_frames
-        sizes = GeneratorSizes(config=recipe.generator, n_mels=data.mel.n_mels, frames=frames, classes=classes)
-        generator = Generator.of(sizes)
+        frames = data.bars * data.representation.model_frames
+        sizes = GeneratorSizes(config=recipe.generator, bands=data.representation.bands, frames=frames, classes=classes)
+        generator = build_generator(sizes, mean.cpu(), std.cpu())
         discriminator = build_discriminator(recipe, data, device, classes=classes)
     generator.to(device)
-    floor = (float(np.log10(data.mel.log_floor)) - mean) / std
+    floor = (float(np.log10(data.representation.log_floor)) - mean) / std
     train, augment = recipe.train, recipe.augment
     betas = (train.beta1, train.beta2)
     return Gan(

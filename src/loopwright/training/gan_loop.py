@@ -19,6 +19,7 @@ from loopwright.training.gan_build import build_gan, styles_of
 from loopwright.training.gan_step import Gan, train_step
 from loopwright.training.gan_watch import Report as Report  # given on: the task takes one
 from loopwright.training.gan_watch import Watch
+from loopwright.training.given import Given
 from loopwright.training.pace import Pace
 from loopwright.training.parallel import ALONE, World
 from loopwright.training.recipe import Recipe, TrainConfig
@@ -76,6 +77,7 @@ def train_gan(
     classes = np.asarray([styles.index(str(x)) for x in data.column(train.condition, rows)]) if styles else None
     gan = build_gan(recipe, data, device)
     trainee = trainee_of(gan)
+    given = Given(data, rows, recipe.generator, seed=train.seed) if recipe.generator.given else None
     batches = Batches(data, rows, train.batch, train.seed, gan.mean, gan.std, classes, world)
     total = steps_for(train.kimg, train)
     end = total if until_kimg is None else min(total, steps_for(until_kimg, train))
@@ -88,7 +90,9 @@ def train_gan(
     row: dict[str, Any] = {}
     if world.leads:
         folder.truncate_metrics(trainee.step if header else -1)
-        watch = Watch(folder, recipe, data, gan, trainee, total=total, styles=styles, classes=classes, report=report)
+        watch = Watch(
+            folder, recipe, data, gan, trainee, total=total, styles=styles, classes=classes, given=given, report=report
+        )
         if header is None:
             watch.write_baseline()
             row = {"step": 0, "kimg": 0.0, "seconds": 0.0, **watch.measure()}
@@ -109,6 +113,7 @@ def train_gan(
                 step=step,
                 seen=step * train.batch,
                 labels=batches.labels(step),
+                given=None if given is None else given(train.batch, step=step).to(device),
                 world=world,
             )
         trainee.step += 1

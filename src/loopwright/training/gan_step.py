@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from loopwright.models.discriminator import ProjectedDiscriminator
-from loopwright.models.generator import Generator
+from loopwright.models.generator import StyledGenerator
 from loopwright.models.stylegan_discriminator import StyleGan2Discriminator
 from loopwright.training.augment import Augment
 from loopwright.training.descend import descend, frozen
@@ -41,11 +41,11 @@ class PathLength(nn.Module):
 class Gan:
     """Everything a step needs."""
 
-    generator: Generator
+    generator: StyledGenerator
     discriminator: ProjectedDiscriminator | StyleGan2Discriminator
     optimizer_g: torch.optim.Optimizer
     optimizer_d: torch.optim.Optimizer
-    average: Average[Generator]
+    average: Average[StyledGenerator]
     augment: Augment
     mean: Tensor  # (M,) decades
     std: Tensor  # (M,) decades
@@ -61,7 +61,7 @@ class Gan:
 
 
 def draw_styles(
-    generator: Generator, batch: int, *, mixing: float, rng: torch.Generator, labels: Tensor | None = None
+    generator: StyledGenerator, batch: int, *, mixing: float, rng: torch.Generator, labels: Tensor | None = None
 ) -> Tensor:
     """Styles (B, L, W) from fresh latents, with style mixing: layers after a random cut take another latent's style.
 
@@ -93,6 +93,7 @@ def train_step(
     step: int,
     seen: int,
     labels: Tensor | None = None,
+    given: Tensor | None = None,
     world: World = ALONE,
 ) -> dict[str, Tensor]:
     """Update discriminator, generator and average, once each; lazily, their regularisations.
@@ -103,6 +104,7 @@ def train_step(
         seed, step: all randomness depends on these.
         seen: real images shown before this step, by all processes.
         labels: class of each real bar of the *joint* batch, for conditional training; the fakes get the same labels.
+        given: scores or patterns of the *joint* batch, for a generator that is given them.
         world: the processes that train together.
 
     Returns:
@@ -114,7 +116,8 @@ def train_step(
     mine = None if labels is None else world.mine(labels)
     with torch.autocast(real.device.type, dtype=torch.bfloat16, enabled=gan.bf16):
         styles = world.mine(draw_styles(gan.generator, batch, mixing=gan.style_mixing, rng=rng, labels=labels))
-        fake = gan.generator.synthesis(styles, [world.mine(noise) for noise in gan.generator.make_noise(batch, rng)])
+        noise = [world.mine(noise) for noise in gan.generator.make_noise(batch, rng)]
+        fake = gan.generator.compose(styles, noise, None if given is None else world.mine(given))
 
         # 1. Discriminator, on features without a graph.
         with frozen(gan.discriminator):

@@ -16,6 +16,7 @@ from loopwright.models.modelfile import make_header
 from loopwright.training import detect
 from loopwright.training.checkpoint import Trainee, save_checkpoint
 from loopwright.training.gan_step import Gan, spread
+from loopwright.training.given import Given
 from loopwright.training.recipe import Recipe
 from loopwright.training.runs import RunFolder
 from loopwright.training.samples import generate_batch, to_log_mels, write_samples
@@ -33,6 +34,7 @@ class Watch:
         total: steps of the whole run.
         styles: class names of a conditional run, () otherwise.
         classes: (n,) class of each training bar of a conditional run.
+        given: what a generator is given, if it is.
         report: called with each row of the log.
 
     `best` is the lowest KAD so far by the last judge, infinite before there is one.
@@ -49,11 +51,12 @@ class Watch:
         total: int,
         styles: tuple[str, ...] = (),
         classes: np.ndarray | None = None,
+        given: Given | None = None,
         report: Report | None = None,
     ) -> None:
         train = recipe.train
         self.folder, self.recipe, self.data, self.gan, self.trainee = folder, recipe, data, gan, trainee
-        self.total, self.styles, self.classes, self.report = total, styles, classes, report
+        self.total, self.styles, self.classes, self.given, self.report = total, styles, classes, given, report
         self.best = float("inf")
         self.judge = TickJudge(data, train.judges, n=train.eval_n, seed=train.seed, device=gan.mean.device)
         self.board = _tensorboard(folder.path / "tb")
@@ -75,7 +78,9 @@ class Watch:
         if self.classes is not None:  # styles as often as in training
             labels = torch.from_numpy(np.random.default_rng(train.seed).choice(self.classes, train.eval_n))
         average = self.gan.average.module
-        fakes = to_log_mels(generate_batch(average, train.eval_n, seed=train.seed, labels=labels), mean, std, self.data.mel)
+        fakes = to_log_mels(
+            generate_batch(average, train.eval_n, seed=train.seed, labels=labels), mean, std, self.data.representation
+        )
         scores = self.judge.measure(fakes)
         scores["pairwise"] = float(spread(fakes[:50]))
         write_samples(self.folder.samples, f"{self.kimg:07.1f}", fakes[:16], self.data)
@@ -111,7 +116,7 @@ class Watch:
 
     def _header(self, training: dict[str, Any]) -> dict[str, Any]:
         recipe, data = self.recipe.model_dump(mode="json"), self.data
-        return make_header(recipe, data.mel, data.bars, data.stats.to_json(), training, self.styles)
+        return make_header(recipe, data.representation, data.bars, data.stats.to_json(), training, self.styles)
 
     def _progress(self) -> dict[str, Any]:
         return {"step": self.trainee.step, "kimg": self.kimg, "seconds": self.trainee.seconds}

@@ -54,16 +54,16 @@ class TickJudge:
         self.styles = styles if all(styles) and len(set(styles)) > 1 else []
         train = data.indices("train")
         others = np.sort(rng.choice(train, min(self.n, len(train)), replace=False))
-        self.embedders = {name: build_embedder(name, data.mel).to(device) for name in names}
+        self.embedders = {name: build_embedder(name, data.representation).to(device) for name in names}
         self.real = {name: self._embed(name, self._crop(data.log_mel(rows)))[0] for name in names}
         self.baseline: dict[str, float] = {}
         for name in names:  # what a set of real training bars scores against the same reference: the best to hope for
             self.baseline |= self._compare(name, *self._embed(name, self._crop(data.log_mel(others))), "real-")
 
     def _crop(self, log_mel: np.ndarray) -> np.ndarray:
-        if self.data.mel.model_frames == self.data.mel.bar_frames:
+        if self.data.representation.model_frames == self.data.representation.bar_frames:
             return log_mel
-        return log_mel[..., : self.data.bars * self.data.mel.model_frames]
+        return log_mel[..., : self.data.bars * self.data.representation.model_frames]
 
     @torch.no_grad()
     def _embed(self, name: str, log_mel: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
