@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from loopwright.pipeline.corpus import make_synth
 
 from loopwright.config import SPLITS
 from loopwright.corpus.groove import BAR_SAMPLES, STEP_SAMPLES
@@ -26,7 +27,6 @@ from loopwright.corpus.synthesis import (
 )
 from loopwright.corpus.synths import SYNTH_STYLES, SynthPlan, SynthRenderer, events_of, mix_notes, place_of, plan_synth
 from loopwright.errors import InputError
-from loopwright.pipeline.corpus import make_synth
 
 
 @pytest.fixture(scope="module")
