@@ -23,7 +23,7 @@ from loopwright.making.draws import Blend, Float32, check_seeds, noise_map, seed
 from loopwright.making.loop import Loop, word_for
 from loopwright.making.styles import StyleTable, load_table, table_path
 from loopwright.models.modelfile import ModelFile
-from loopwright.vocoder.render import LoopVocoder, render
+from loopwright.vocoder.render import BEATS_PER_BAR, LoopVocoder, bars_of, render
 
 LOW_BPM, HIGH_BPM = 40.0, 240.0
 RATES = (16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000)
@@ -147,7 +147,7 @@ class Model(ABC):
             words: each loop's own word in its name.
         """
         audio = self.speak(log_mel, noise, bpm=bpm, rate_hz=rate_hz)
-        beats = 4 * round(log_mel.shape[-1] / self.mel.bar_frames)
+        beats = BEATS_PER_BAR * bars_of(log_mel.shape[-1], self.mel)
         kind = self.name if self.name.isalpha() else "loop"  # digits in a name mean the tempo alone
         loops = []
         for samples, own, word in zip(audio, details, words, strict=True):
