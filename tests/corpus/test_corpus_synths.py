@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from loopwright.pipeline.corpus import make_synth
 
 from loopwright.config import SPLITS
 from loopwright.corpus.groove import BAR_SAMPLES, STEP_SAMPLES
