@@ -78,9 +78,9 @@ class Watch:
         if self.classes is not None:  # styles as often as in training
             labels = torch.from_numpy(np.random.default_rng(train.seed).choice(self.classes, train.eval_n))
         average = self.gan.average.module
-        fakes = to_log_mels(
-            generate_batch(average, train.eval_n, seed=train.seed, labels=labels), mean, std, self.data.representation
-        )
+        given = None if self.given is None else self.given(train.eval_n, step=0, purpose=1)
+        fakes = generate_batch(average, train.eval_n, seed=train.seed, labels=labels, given=given)
+        fakes = to_log_mels(fakes, mean, std, self.data.representation)
         scores = self.judge.measure(fakes)
         scores["pairwise"] = float(spread(fakes[:50]))
         write_samples(self.folder.samples, f"{self.kimg:07.1f}", fakes[:16], self.data)
