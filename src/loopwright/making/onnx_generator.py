@@ -10,7 +10,7 @@ import numpy as np
 
 from loopwright.audio.spectra import Float32
 from loopwright.making.onnx_session import Arrays, NoGraphError, Session, graph_path
-from loopwright.models.config import GeneratorSizes
+from loopwright.models.config import QUIETEST, ROLES, GeneratorSizes
 
 MAPPING = ("mapping_net.", "embedding.", "w_avg")  # weights of the mapping's graph; the others are the synthesis'
 
@@ -56,8 +56,23 @@ class OnnxGenerator:
             inputs["labels"] = np.array([label], dtype=np.int64)
         return self.mapping.run(inputs)[0][0]
 
-    def scores(self, steps: Float32, noise: Sequence[Float32]) -> Float32:
-        """Styles (W, S), or (L, W, S), one a layer; S is 1 or steps in time. Noise maps (1, m, t). -> z-scores (M, T)."""
+    def draw(self, steps: Float32, noise: Sequence[Float32], given: Float32 | None) -> dict[str, Float32]:
+        """What the generator draws, by name, as its speaker takes it; but log-mels are z-scores yet.
+
+        Args:
+            steps: styles (W, S), or (L, W, S), one a layer; S is 1 or steps in time.
+            noise: maps (1, m, t).
+            given: score (P, T) or pattern (R, L, T), of a generator that is given it.
+        """
         ws = steps[None] if steps.ndim == 3 else np.repeat(steps[None, None], self.sizes.n_styles, axis=1)
-        maps = {f"noise_{i}": x[None] for i, x in enumerate(noise)}
-        return self.synthesis.run({"ws": np.ascontiguousarray(ws), **maps})[0][0]
+        inputs = {"ws": np.ascontiguousarray(ws), **{f"noise_{i}": x[None] for i, x in enumerate(noise)}}
+        if given is not None:
+            inputs["given"] = given[None]
+        if self.sizes.config.kind == "pattern-kit":
+            heard = range(ROLES) if given is None else np.flatnonzero(given.max(axis=(1, 2)) > QUIETEST)
+            inputs["roles"] = np.array(heard, dtype=np.int64)
+        found = dict(zip(self.synthesis.outputs, self.synthesis.run(inputs), strict=True))
+        if self.sizes.config.kind == "pattern-kit":
+            kept = {"kit", "tails"}  # by voices, not by items
+            return {k: x if k in kept else x[0] for k, x in found.items()} | {"roles": inputs["roles"].astype(np.float32)}
+        return {name: x[0] for name, x in found.items()}

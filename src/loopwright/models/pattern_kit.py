@@ -30,6 +30,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from loopwright.models import config
+from loopwright.models.config import FRAMES_PER_S, QUIETEST, TAIL_S
 from loopwright.models.generator import StyledGenerator
 from loopwright.models.layers import EqualLinear, Mapping
 from loopwright.models.trunk import Trunk
@@ -38,10 +40,7 @@ LN10 = math.log(10)
 KIT_LOW, KIT_HIGH, KIT_START, KIT_FALL = -5.0, 1.0, -1.6, 3.0  # decades; a fresh one-shot falls by KIT_FALL over its frames
 REST_LOW, REST_HIGH, REST_START = -5.0, -1.0, -3.8
 GAIN_DECADES = 0.07  # 1.4 dB: how far the network may change a hit
-TAIL_S = (0.15, 0.5, 1.5, 4.5)  # times in which the continuations of a one-shot fall by 60 dB
-FRAMES_PER_S = 128.0
-GRID = 32  # steps a bar of the pattern made from a latent
-QUIETEST = 1e-6  # activation below which a role does not sound
+GRID = config.PATTERN_STEPS  # steps a bar of the pattern made from a latent
 
 
 def offset_for(start: Tensor, low: float, high: float) -> Tensor:
@@ -69,6 +68,7 @@ class Parts:
         kit: (N, L, M, K) powers of the one-shots.
         tails: (N, L, E) shares of the exponential continuations after the last lag; they sum to 1.
         residual: (B, M, T) powers.
+        gains: (B, R, L, T) what the network has multiplied activations by; in `pattern` already.
         velocity, offset: (B, R, D) of a pattern made from a latent: 0..1, and steps; None if the pattern was given.
     """
 
@@ -78,6 +78,7 @@ class Parts:
     kit: Tensor
     tails: Tensor
     residual: Tensor
+    gains: Tensor | None = None
     velocity: Tensor | None = None
     offset: Tensor | None = None
 
@@ -173,7 +174,7 @@ class PatternKit(StyledGenerator):
     Style layers: the pattern's up to `borders[0]`, the kit's up to `borders[1]`, then those of the room (residual and gains).
     """
 
-    layers = 2
+    layers = config.LAYERS
     mean: Tensor
     std: Tensor
     spread: Tensor
@@ -186,11 +187,11 @@ class PatternKit(StyledGenerator):
         n_mels: int,
         frames: int,
         given: bool = True,
-        roles: int = 13,
-        kit_frames: int = 96,
-        pattern_channels: Sequence[int] = (256, 256),
-        kit_channels: Sequence[int] = (192, 192, 192, 160, 128),
-        room_channels: Sequence[int] = (128, 128, 128, 96, 64),
+        roles: int = config.ROLES,
+        kit_frames: int = config.KIT_FRAMES,
+        pattern_channels: Sequence[int] = config.PATTERN_CHANNELS,
+        kit_channels: Sequence[int] = config.KIT_CHANNELS,
+        room_channels: Sequence[int] = config.ROOM_CHANNELS,
         residual_bands: int = 32,
         z_dim: int = 64,
         w_dim: int = 128,
@@ -281,6 +282,7 @@ class PatternKit(StyledGenerator):
             kit=kit,
             tails=tails,
             residual=power(self.spread @ rest, 1.0, rest.new_zeros(()), self.rest_start, REST_LOW, REST_HIGH),
+            gains=gains,
             velocity=velocity,
             offset=offset,
         )
