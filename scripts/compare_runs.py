@@ -24,12 +24,13 @@ from loopwright.data import PreparedData
 from loopwright.features import build_embedder
 from loopwright.files import write_json, write_text
 from loopwright.measuring.report import cell, markdown_table
+from loopwright.measuring.results import Estimate
 from loopwright.training.gan_loop import load_model
 from loopwright.training.runs import RunFolder
 from loopwright.training.tick import generate_batch, to_log_mels
 
 REPEATS = 60
-Scores = dict[str, dict[str, float]]
+Scores = dict[str, Estimate]
 
 
 def embed(log_mels: torch.Tensor, judges: Mapping[str, torch.nn.Module]) -> dict[str, np.ndarray]:
@@ -49,9 +50,8 @@ def score(real: dict[str, np.ndarray], fake: dict[str, np.ndarray]) -> Scores:
     out: Scores = {}
     for name, reference in real.items():
         found = metrics.bootstrap(both, reference, fake[name], repeats=REPEATS)
-        out |= {f"{key} {name}": {"value": x.value, "low": x.low, "high": x.high} for key, x in found.items()}
-        far = float(metrics.fad(reference, fake[name]))
-        out[f"FAD {name}"] = {"value": far, "low": far, "high": far}
+        out |= {f"{key} {name}": Estimate.of(x) for key, x in found.items()}
+        out[f"FAD {name}"] = Estimate(value=float(metrics.fad(reference, fake[name])))
     return out
 
 
@@ -70,12 +70,7 @@ def over_seeds(runs: dict[str, Scores]) -> dict[str, Scores]:
         rows.setdefault(re.sub(r"-seed\d+$", "", name), []).append(scores)
     return {
         (name if len(seeds) == 1 else f"{name} ({len(seeds)} seeds)"): {
-            key: {
-                "value": float(np.mean([scores[key]["value"] for scores in seeds])),
-                "low": min(scores[key]["low"] for scores in seeds),
-                "high": max(scores[key]["high"] for scores in seeds),
-            }
-            for key in seeds[0]
+            key: Estimate.over_seeds([scores[key] for scores in seeds]) for key in seeds[0]
         }
         for name, seeds in rows.items()
     }
@@ -100,7 +95,7 @@ def main() -> None:
         run, name = (None, "real") if folder is None else run_and_name(folder)
         kept = args.out / f"{name}-{args.which}.json"
         if kept.exists():
-            runs[name] = json.loads(kept.read_text(encoding="utf-8"))
+            runs[name] = {key: Estimate(**value) for key, value in json.loads(kept.read_text(encoding="utf-8")).items()}
             continue
         if run is not None and not RunFolder(run).checkpoint(args.which).exists():
             print(f"{run}: no {args.which} checkpoint, left out", flush=True)
@@ -113,7 +108,7 @@ def main() -> None:
             mean, std = (torch.tensor(header["statistics"][key], dtype=torch.float32) for key in ("mean", "std"))
             log_mels = to_log_mels(generate_batch(generator, n, seed=1), mean, std, data.mel)
         runs[name] = score(real, embed(log_mels, judges))
-        write_json(kept, runs[name])
+        write_json(kept, {key: value.to_json() for key, value in runs[name].items()})
         print(name, {key: cell(value, 2, single=True) for key, value in runs[name].items()}, flush=True)
     keys = [f"{key} {name}" for name in judges for key in ("FAD", "KAD", "coverage", "density")]
     text = f"N = {n} bars of the test split, {n} generated and {n} training bars; `{args.which}` checkpoints.\n"

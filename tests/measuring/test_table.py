@@ -7,13 +7,13 @@ import io
 import json
 import statistics
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from loopwright.cli.table import table as command
 from loopwright.errors import InputError
+from loopwright.measuring.results import Estimate, Evaluation, IntervalFacts, NoveltyFacts, Row, SideFacts
 from loopwright.measuring.table import table
 from loopwright.training.recipe import load_recipe
 
@@ -90,29 +90,29 @@ def test_seeds_of_one_recipe_become_one_row(tmp_path: Path) -> None:
 
 
 def test_an_evaluation_comes_before_the_curve(runs: Path) -> None:
-    def value(x: float) -> dict[str, float]:
-        return {"value": x, "low": x - 1, "high": x + 1}
+    def value(x: float) -> Estimate:
+        return Estimate(value=x, low=x - 1, high=x + 1)
 
-    result: dict[str, Any] = {
-        "n": 500,
-        "real": {"label": "drums16"},
-        "fake": {"training": {"kimg": 7.0, "seconds": 7200}},
-        "rows": [
-            {"row": "held-out real", "values": {"fad/yamnet": value(3.0)}},
-            {"row": "generated", "values": {"fad/yamnet": value(5.0), "loops/onset_jsd": value(0.5)}},
-        ],
-        "novelty": {"values": {"copied": value(0.02)}},
-    }
-    path = runs / "00000-a" / "evaluation" / "evaluation.json"
-    path.parent.mkdir()
-    path.write_text(json.dumps(result))
+    result = Evaluation(
+        format=1, loopwright="0", n=500, k=5, seed=0, judges=(), reference_loops={},
+        interval=IntervalFacts(level=0.95, method="half-sampling", repeats=2),
+        real=SideFacts(kind="prepared", label="drums16", loops=900),
+        fake=SideFacts(kind="model", label="a", loops=500, training={"kimg": 7.0, "seconds": 7200}),
+        rows=(
+            Row(row="held-out real", loops=500, values={"fad/yamnet": value(3.0)}),
+            Row(row="generated", loops=500, values={"fad/yamnet": value(5.0), "loops/onset_jsd": value(0.5)}),
+        ),
+        novelty=NoveltyFacts(training="drums16", values={"copied": value(0.02)}),
+    )  # fmt: skip
+    folder = runs / "00000-a" / "evaluation"
+    result.write(folder)
     got = table([runs])
     assert "5.000 [4.000, 6.000]" in got
     assert "held-out real (drums16)" in got
     assert "| audio |" in got
     assert "| curve |" in got  # the other run has none
     assert "copied" in got
-    path.write_text("{}")
+    (folder / "evaluation.json").write_text("{}")
     with pytest.raises(InputError, match="Run loopwright evaluate again"):
         table([runs])
 

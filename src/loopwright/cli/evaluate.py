@@ -62,8 +62,8 @@ def evaluate(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from loopwright.measuring.cache import default_path
-    from loopwright.measuring.evaluate import METRICS, Settings
     from loopwright.measuring.evaluate import evaluate as run
+    from loopwright.measuring.settings import METRICS, Settings
     from loopwright.measuring.sides import is_run
 
     settings = Settings(

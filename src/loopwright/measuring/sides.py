@@ -13,7 +13,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +31,7 @@ from loopwright.files import atomic_path, sha256_of
 from loopwright.making.bundled import bundled_models
 from loopwright.making.torch_model import find_model
 from loopwright.making.torch_model import load as load_model
+from loopwright.measuring.results import SideFacts
 from loopwright.metrics.loops import wrap_jump
 from loopwright.vocoder import Vocoder
 from loopwright.vocoder.base import HIGHEST_LOG_MEL
@@ -42,7 +42,7 @@ _BLOCK = 16  # loops a model makes at once
 
 
 @dataclass(frozen=True)
-class Loop:
+class Entry:
     """What is known of one loop. `source` is the unit that must not be on both sides of a split; "" if unknown."""
 
     name: str
@@ -50,9 +50,14 @@ class Loop:
     source: str = ""
     split: str = ""
 
+    @property
+    def unit(self) -> str:
+        """What is drawn as a whole: the source, or the loop itself."""
+        return self.source or self.name
+
 
 @dataclass(frozen=True)
-class Read:
+class Reading:
     """One loop read: samples (N,) at the rate asked for, bars, the rate it had, and its seam measured at that rate."""
 
     samples: Float32
@@ -66,19 +71,18 @@ class Side(ABC):
 
     kind: str
     label: str
-    loops: list[Loop]
-    notes: list[str]
+    entries: list[Entry]
 
     @abstractmethod
-    def read(self, index: int, rate_hz: int) -> Read:
+    def read(self, index: int, rate_hz: int) -> Reading:
         """Loop `index` at `rate_hz`. Raises InputError if it cannot be read."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> SideFacts:
         """For the result: kind, label and what identifies the side."""
-        return {"kind": self.kind, "label": self.label, "loops": len(self.loops)}
+        return SideFacts(kind=self.kind, label=self.label, loops=len(self.entries))
 
     def __len__(self) -> int:
-        return len(self.loops)
+        return len(self.entries)
 
 
 def guess_bars(seconds: float) -> int:
@@ -87,13 +91,13 @@ def guess_bars(seconds: float) -> int:
     return min(choices, key=lambda bars: abs(math.log2(seconds / (BAR_SECONDS * bars))))
 
 
-def _read(samples: Float32, from_hz: int, to_hz: int, bars: int) -> Read:
+def _read(samples: Float32, from_hz: int, to_hz: int, bars: int) -> Reading:
     """Loops claim to be circles, so the change of rate wraps too: a seam that is there stays, none is added at the edges.
 
     The step across the seam is ranked before that, at the loop's own rate.
     """
     wrap = float(wrap_jump(samples[None])[0])
-    return Read(resample_circle(samples, max(1, round(len(samples) * to_hz / from_hz))), bars, from_hz, wrap)
+    return Reading(resample_circle(samples, max(1, round(len(samples) * to_hz / from_hz))), bars, from_hz, wrap)
 
 
 class FolderSide(Side):
@@ -111,12 +115,11 @@ class FolderSide(Side):
             self.kind = "pack"
         self.paths = [f.path for f in found]
         self.facts = [table.get(f.name, Facts()) for f in found]
-        self.loops = [
-            Loop(f.name, int(facts.bars or 0), facts.source, facts.split) for f, facts in zip(found, self.facts, strict=True)
+        self.entries = [
+            Entry(f.name, int(facts.bars or 0), facts.source, facts.split) for f, facts in zip(found, self.facts, strict=True)
         ]
-        self.notes = []
 
-    def read(self, index: int, rate_hz: int) -> Read:
+    def read(self, index: int, rate_hz: int) -> Reading:
         path, facts = self.paths[index], self.facts[index]
         audio = read_audio(path, max_seconds=MAX_SECONDS)
         mono = np.asarray(audio.samples.mean(axis=1), dtype=np.float32)
@@ -146,13 +149,12 @@ class PreparedSide(Side):
     def __init__(self, path: Path) -> None:
         self.data = PreparedData.open(path)
         self.label = path.name or str(path)
-        self.loops = [
-            Loop(f"{r.get('file', '')}#{r.get('bar', 0)}", self.data.bars, r.get("source") or "", r.get("split") or "")
+        self.entries = [
+            Entry(f"{r.get('file', '')}#{r.get('bar', 0)}", self.data.bars, r.get("source") or "", r.get("split") or "")
             for r in self.data.records
         ]
-        self.notes = []
 
-    def read(self, index: int, rate_hz: int) -> Read:
+    def read(self, index: int, rate_hz: int) -> Reading:
         mel = self.data.mel
         return _read(self.data.audio([index])[0], mel.rate_hz, rate_hz, self.data.bars)
 
@@ -171,20 +173,22 @@ class ModelSide(Side):
         self.seed, self.truncation = seed, truncation
         run = run_of(self.path)
         self.label = run.name if run else self.model.name
-        self.loops = [Loop(f"{self.label}-{seed + i}", self.model.bars) for i in range(count)]
-        self.notes = []
+        self.entries = [Entry(f"{self.label}-{seed + i}", self.model.bars) for i in range(count)]
         self.checksum = sha256_of(self.path)
         self._keep = keep
         self._block: tuple[int, Float32] | None = None
 
-    def describe(self) -> dict[str, Any]:
-        return super().describe() | {
-            "checksum": self.checksum,
-            "vocoder": self.vocoder.name,
-            "seed": self.seed,
-            "truncation": self.truncation,
-            "training": self.model.header.get("training", {}),
-        }
+    def describe(self) -> SideFacts:
+        return SideFacts(
+            kind=self.kind,
+            label=self.label,
+            loops=len(self.entries),
+            checksum=self.checksum,
+            vocoder=self.vocoder.name,
+            seed=self.seed,
+            truncation=self.truncation,
+            training=self.model.header.get("training", {}),
+        )
 
     def training_data(self) -> Path | None:
         """The prepared folder its run was trained on, if the run folder says so and it is still there."""
@@ -199,7 +203,7 @@ class ModelSide(Side):
         path = Path(data) if isinstance(data, str) else None
         return path if path is not None and (path / "stats.json").is_file() else None
 
-    def read(self, index: int, rate_hz: int) -> Read:
+    def read(self, index: int, rate_hz: int) -> Reading:
         number = index // _BLOCK
         if self._block is None or self._block[0] != number:
             self._block = (number, self._make(number * _BLOCK, min(len(self), (number + 1) * _BLOCK)))
@@ -243,12 +247,11 @@ class VocodedSide(Side):
     def __init__(self, side: Side, rows: Sequence[int], vocoder: Vocoder, *, keep: Path | None = None) -> None:
         self.side, self.rows, self.vocoder = side, list(rows), vocoder
         self.label = f"{side.label} through {vocoder.name}"
-        self.loops = [side.loops[i] for i in self.rows]
-        self.notes = []
+        self.entries = [side.entries[i] for i in self.rows]
         self._log_mel = LogMel(vocoder.mel)
         self._keep = keep
 
-    def read(self, index: int, rate_hz: int) -> Read:
+    def read(self, index: int, rate_hz: int) -> Reading:
         mel = self.vocoder.mel
         read = self.side.read(self.rows[index], mel.rate_hz)
         # A vocoder takes whole bars of frames: a loop of another tempo is brought to the grid as a circle, there and back.

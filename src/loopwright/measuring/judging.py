@@ -1,0 +1,67 @@
+"""Clips through judges: embeddings and class probabilities, from the cache where they are known.
+
+Shapes: N samples at `RATE_HZ`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from loopwright.features import Judge, load_judge
+from loopwright.measuring.cache import EmbeddingCache
+
+Float32 = npt.NDArray[np.float32]
+What = Literal["embedding", "probabilities"]
+
+RATE_HZ = 16_000  # what judges and loop metrics hear
+_SECONDS = (2.0, 20.0)  # loops shorter than this are repeated for a judge, longer ones cut
+
+
+def named_judge(name: str, weights: Path | None = None) -> Judge:
+    """The judge under the name it was asked by, so that `random:yamnet` and `yamnet` do not share a column.
+
+    Raises WeightsError if its weights are nowhere.
+    """
+    judge = load_judge(name, weights=weights)
+    judge.name = name
+    return judge
+
+
+def judge_clip(samples: Float32) -> Float32:
+    """A loop (N,) as judges hear it: repeated until it is 2 s long, cut at 20 s."""
+    shortest, longest = (round(s * RATE_HZ) for s in _SECONDS)
+    if len(samples) < shortest:
+        samples = np.tile(samples, -(-shortest // len(samples)))
+    return samples[:longest]
+
+
+def tells_classes(judge: Judge) -> bool:
+    """Whether IS can come from this judge: its classes exclude each other, which AudioSet's and MTAT's tags do not."""
+    if not judge.classes:
+        return False
+    noise = np.random.default_rng(0).normal(size=(1, max(2 * RATE_HZ, judge.network.min_samples))).astype(np.float32)
+    return bool(abs(float(judge.probabilities(0.1 * noise).sum()) - 1.0) < 1e-3)
+
+
+def hear(judge: Judge, clips: Sequence[Float32], keys: Sequence[str], cache: EmbeddingCache, what: What) -> list[Float32]:
+    """A vector for each clip (its `key` from `cache.content_hash`); clips of one length go through the judge together."""
+    space = f"{judge.name} {judge.checksum} {what}"
+    known = cache.get(space, keys)
+    lengths: dict[int, list[int]] = {}
+    for i, key in enumerate(keys):
+        if key not in known:
+            lengths.setdefault(max(len(clips[i]), judge.network.min_samples), []).append(i)
+    fresh: dict[str, Float32] = {}
+    for length, some in lengths.items():
+        batch = np.stack([np.resize(clips[i], length) for i in some])  # one that is too short for the judge goes round again
+        out = judge.embed(batch) if what == "embedding" else judge.probabilities(batch)
+        fresh |= {keys[i]: np.asarray(vector) for i, vector in zip(some, out, strict=True)}
+    if fresh:
+        cache.put(space, {key: vector for key, vector in fresh.items() if np.isfinite(vector).all()})
+    known |= fresh
+    return [known[key] for key in keys]
