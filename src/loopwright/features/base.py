@@ -332,13 +332,17 @@ class Embedder(nn.Module):
 
 
 class Judge:
-    """A network that looks at finished audio through its own exact front-end. Named, with its checksum, in every result."""
+    """A network that looks at finished audio through its own exact front-end. Named, with its checksum, in every result.
+
+    `rate_hz`: what its clips must be sampled at; `min_samples`: the shortest it takes.
+    """
 
     def __init__(self, network: Network, checksum: str, name: str) -> None:
         self.network = network
         self.name = name
         self.dim = network.dim
         self.rate_hz = network.rate_hz
+        self.min_samples = network.min_samples
         self.checksum = checksum
 
     @property
@@ -358,9 +362,9 @@ class Judge:
     def _run(self, what: object, waveforms: npt.ArrayLike | Tensor, batch: int) -> Float32:
         assert callable(what)
         clips = waveforms if isinstance(waveforms, Tensor) else torch.from_numpy(np.asarray(waveforms, dtype=np.float32))
-        if clips.ndim != 2 or clips.shape[1] < self.network.min_samples:
+        if clips.ndim != 2 or clips.shape[1] < self.min_samples:
             raise MelMismatchError(
-                f"{self.name} judges clips (batch, samples) at {self.rate_hz} Hz of at least {self.network.min_samples} "
+                f"{self.name} judges clips (batch, samples) at {self.rate_hz} Hz of at least {self.min_samples} "
                 f"samples, got shape {tuple(clips.shape)}."
             )
         parts = [what(part.float()).cpu().numpy() for part in torch.split(clips, batch)]

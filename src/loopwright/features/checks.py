@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from loopwright.features.base import Network
-from loopwright.features.registry import NETWORKS, load_network, weights_path
+from loopwright.features.basic_pitch import LOWEST_MIDI, RATE_HZ, WINDOW, BasicPitch
+from loopwright.features.registry import NETWORKS, load_judge, load_network, weights_path
 from loopwright.files import sha256_of
 
 TOLERANCE = 1e-3  # relative; single and double precision agree to 1e-4
@@ -31,6 +33,29 @@ class Check:
     best: tuple[tuple[str, float], ...] = ()
 
 
+@dataclass(frozen=True)
+class HeardCheck:
+    """One published result of a transcriber: mean and deviation of its notes, onsets and contour, and the loudest note.
+
+    `note`: MIDI number and mean posterior over frames 20 to 149; `contour_row`: its loudest row; None where not published.
+    """
+
+    signal: str
+    means: tuple[tuple[float, float], ...]
+    note: tuple[int, float] | None = None
+    contour_row: int | None = None
+
+
+# Basic Pitch at 22,050 Hz: figures of its published graph, computed outside of this project.
+HEARD: dict[str, tuple[HeardCheck, ...]] = {
+    "basic_pitch": (
+        HeardCheck("a440", ((0.105517, 0.056725), (0.096018, 0.015865), (0.100702, 0.026921)), (69, 0.6355), 145),
+        HeardCheck("a445", ((0.105057, 0.050228), (0.096520, 0.018825), (0.100809, 0.024243)), (69, 0.5720), 146),
+        HeardCheck("chord", ((0.141166, 0.142633), (0.092272, 0.029996), (0.112445, 0.090245)), (64, 0.8608)),
+        HeardCheck("chirp", ((0.109523, 0.021015), (0.114851, 0.077000), (0.104918, 0.024319))),
+        HeardCheck("silence", ((0.099147, 0.004522), (0.104747, 0.008696), (0.098959, 0.007511))),
+    ),
+}
 CHECKS: dict[str, tuple[Check, ...]] = {
     "yamnet": (
         Check("sine", taps=((0.43358, 0.84220), (0.46631, 0.73008), (0.42407, 0.79131), (0.39406, 0.69833))),
@@ -89,6 +114,41 @@ def signal(name: str, length: int) -> Tensor:
     return torch.from_numpy(x.astype(np.float32))[None]
 
 
+def heard_signal(name: str) -> npt.NDArray[np.float32]:
+    """A test signal of a transcriber at 22,050 Hz, computed in float64: (1, 43844)."""
+    n = np.arange(WINDOW, dtype=np.float64)
+
+    def sine(hz: float) -> npt.NDArray[np.float64]:
+        return np.sin(2 * np.pi * hz * n / RATE_HZ)
+
+    chord = [0.15 / h * sine(h * hz) for hz in (220.0, 277.1826, 329.6276) for h in range(1, 9)]
+    x = {
+        "a440": 0.5 * sine(440),
+        "a445": 0.5 * sine(445),
+        "chord": np.sum(chord, axis=0),
+        "chirp": 0.5 * np.sin(0.0005 * n * n),
+        "silence": 0 * n,
+    }[name]
+    return np.asarray(x, dtype=np.float32)[None]
+
+
+def run_heard(judge: BasicPitch, check: HeardCheck) -> list[Result]:
+    """Compare the transcriber with one published result."""
+    heard = judge.notes(heard_signal(check.signal))
+    got = [[float(x.mean()), float(x.std())] for x in heard]
+    results = [Result(f"posteriors, {check.signal}", _deviation(got, check.means, TOLERANCE, 1e-5))]
+    middle = heard.notes[0, 20:150].mean(axis=0)
+    if check.note is not None:
+        midi, value = check.note
+        right = int(middle.argmax()) + LOWEST_MIDI == midi
+        deviation = _deviation(middle.max(), value, TOLERANCE, PRINTED) if right else float("inf")
+        results.append(Result(f"loudest note, {check.signal}", deviation))
+    if check.contour_row is not None:
+        row = int(heard.contour[0, 20:150].mean(axis=0).argmax())
+        results.append(Result(f"loudest contour row, {check.signal}", 0.0 if row == check.contour_row else float("inf")))
+    return results
+
+
 @torch.no_grad()
 def run_check(network: Network, check: Check, tolerance: float) -> list[Result]:
     """Compare the network with one published result."""
@@ -132,6 +192,11 @@ def verify(name: str, *, weights: Path | None = None) -> list[Result]:
             results.append(Result("checksum: another file than the known one", 0.0))
         else:
             results.append(Result("checksum", 0.0))
+    if row.graph:
+        judge = load_judge(name, weights=weights)
+        assert isinstance(judge, BasicPitch)
+        results.append(Result("inputs and outputs", 0.0))
+        return results + [result for check in HEARD[name] for result in run_heard(judge, check)]
     network = load_network(name, weights=weights)
     results.append(Result("layout", 0.0))
     for check in CHECKS.get(name, ()):

@@ -1,7 +1,11 @@
-"""Published weight files -> our safetensors: `.pth` and `.pt` (never unpickled), Keras `.h5`, `.npz`, `.safetensors`."""
+"""Published weight files -> our safetensors: `.pth` and `.pt` (never unpickled), Keras `.h5`, `.npz`, `.safetensors`.
+
+Published graphs (`.onnx`), which only judge, are kept as they are.
+"""
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,9 +16,9 @@ from torch import Tensor
 
 from loopwright.errors import WeightsError
 from loopwright.features.pthfile import read_pth
-from loopwright.features.registry import NETWORKS, network_class
+from loopwright.features.registry import NETWORKS, graph_class, network_class
 from loopwright.features.weights import read_weights
-from loopwright.files import save_tensors, sha256_of
+from loopwright.files import atomic_path, save_tensors, sha256_of
 
 
 def read_any(path: Path) -> dict[str, Tensor]:
@@ -31,7 +35,7 @@ def read_any(path: Path) -> dict[str, Tensor]:
         return _read_npz(path)
     if suffix == ".safetensors":
         return read_weights(path)[0]
-    raise WeightsError(f"{path}: '{suffix}' files are not read. Give a .safetensors, .pth, .pt, .h5 or .npz file.")
+    raise WeightsError(f"{path}: '{suffix}' files are not read. Give a .safetensors, .pth, .pt, .h5, .npz or .onnx file.")
 
 
 def _read_npz(path: Path) -> dict[str, Tensor]:
@@ -66,7 +70,7 @@ def recognise(tensors: dict[str, Tensor], name: str | None = None) -> tuple[str,
 
     Raises WeightsError if they fit none, or not the one asked for.
     """
-    names = [name] if name else [key for key, row in NETWORKS.items() if not row.bundled]
+    names = [name] if name else [key for key, row in NETWORKS.items() if not row.bundled and not row.graph]
     problems = []
     for candidate in names:
         cls = network_class(candidate)
@@ -83,9 +87,39 @@ def recognise(tensors: dict[str, Tensor], name: str | None = None) -> tuple[str,
 
 
 def import_weights(path: Path, folder: Path, name: str | None = None) -> tuple[str, Path]:
-    """Read a published file, recognise it, and write it to `folder` as safetensors. Returns the network and the file."""
+    """Read a published file, recognise it, and write it to `folder` as safetensors. Returns the network and the file.
+
+    A published graph (.onnx) is copied as it is, if its inputs and outputs are those of a graph we know.
+    """
+    if Path(path).suffix.lower() == ".onnx" or (name is not None and NETWORKS[name].graph):
+        return import_graph(path, folder, name)
     name, tensors = recognise(read_any(path), name)
     out = Path(folder) / NETWORKS[name].files[0]
     source = {"file": Path(path).name, "sha256": sha256_of(path)}
     save_tensors(out, tensors, {"network": name, "imported_from": source, "licence": NETWORKS[name].licence})
     return name, out
+
+
+def import_graph(path: Path, folder: Path, name: str | None = None) -> tuple[str, Path]:
+    """Open a published graph with each class that takes graphs and copy it, byte for byte, for the first that knows it.
+
+    Raises WeightsError if there is no such file or none knows it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"no file {path}.")
+    problems = []
+    for candidate in [name] if name else [key for key, row in NETWORKS.items() if row.graph]:
+        if not NETWORKS[candidate].graph:
+            problems.append(f"{candidate} is not read from .onnx files. Give a .safetensors, .pth, .pt, .h5 or .npz file.")
+            continue
+        try:
+            graph_class(candidate)(path, name=candidate)
+        except WeightsError as error:
+            problems.append(str(error))
+            continue
+        out = Path(folder) / NETWORKS[candidate].files[0]
+        with atomic_path(out) as part:
+            shutil.copyfile(path, part)
+        return candidate, out
+    raise WeightsError(problems[0])

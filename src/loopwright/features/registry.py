@@ -9,6 +9,7 @@ from pathlib import Path
 from loopwright.config import MelConfig
 from loopwright.errors import ConfigError
 from loopwright.features.base import Embedder, FeatureNetwork, Halves, Judge, Network
+from loopwright.features.graph import GraphJudge
 from loopwright.features.melview import MelView
 from loopwright.features.weights import find_weights, read_weights
 from loopwright.files import sha256_of
@@ -32,6 +33,7 @@ class Row:
     url: str = ""  # the publisher's address of the original file, where there is one
     url_sha256: str = ""  # of what lies at that address, where it is known
     bundled: bool = False  # made here and shipped
+    graph: bool = False  # a published ONNX graph that only judges, in onnxruntime (features/graph.py)
 
 
 NETWORKS: dict[str, Row] = {
@@ -91,6 +93,18 @@ NETWORKS: dict[str, Row] = {
         "models/mtat/musicnn/best_model.pth",
         url_sha256="690ace3bb5d49d90dd38fe3ec05a1185350b3bc3742bd7ee941f56b649b2c893",
     ),
+    "basic_pitch": Row(
+        module="loopwright.features.basic_pitch:BasicPitch",
+        files=("basic_pitch.onnx", "nmp.onnx"),
+        about="judge only: Basic Pitch, a transcriber; pooled notes, onsets and contour, 319-d",
+        licence="Apache-2.0",
+        sha256="2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec",
+        size=230_444,
+        origin="Spotify AB, spotify/basic-pitch 0.4.0, ICASSP 2022 model",
+        url="https://github.com/spotify/basic-pitch/raw/v0.4.0/basic_pitch/saved_models/icassp_2022/nmp.onnx",
+        url_sha256="2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec",
+        graph=True,
+    ),
     "short_chunk_res": Row(
         module="loopwright.features.short_chunk:ShortChunkRes",
         files=("short_chunk_res.safetensors",),
@@ -134,11 +148,26 @@ def split_name(name: str) -> tuple[str, bool]:
 
 
 def network_class(name: str) -> type[Network]:
-    """The class of a network in the table."""
-    module, _, attribute = NETWORKS[split_name(name)[0]].module.partition(":")
+    """The class of a network in the table. Raises ConfigError for one that only judges (`Row.graph`)."""
+    base = split_name(name)[0]
+    if NETWORKS[base].graph:
+        raise ConfigError(f"{base} is a published graph for judging only: it has no feature maps, no bridge, no random form.")
+    found = _named_class(base)
+    assert issubclass(found, Network)
+    return found
+
+
+def graph_class(name: str) -> type[GraphJudge]:
+    """The class of a judge that is a published graph."""
+    found = _named_class(name)
+    assert issubclass(found, GraphJudge)
+    return found
+
+
+def _named_class(name: str) -> type:
+    module, _, attribute = NETWORKS[name].module.partition(":")
     found = getattr(importlib.import_module(module), attribute)
     assert isinstance(found, type)
-    assert issubclass(found, Network)
     return found
 
 
@@ -209,10 +238,15 @@ def build_embedder(name: str, mel: MelConfig, *, weights: Path | None = None) ->
 
 
 def load_judge(name: str, *, weights: Path | None = None) -> Judge:
-    """A network that judges finished audio through its own exact front-end, with the checksum of its weights."""
+    """A network that judges finished audio through its own exact front-end, with the checksum of its weights.
+
+    Clips are to be given at the judge's own `rate_hz`, which is not 16 kHz for every judge.
+    """
+    base, random = split_name(name)
+    if NETWORKS[base].graph and not random:
+        return graph_class(base)(weights_path(base, weights), name=name)
     network = load_network(name, weights=weights)
     if not network.dim:
         raise ConfigError(f"{name} has no embedding to judge with. Use one of: yamnet, vggish, musicnn.")
-    random = name.startswith(RANDOM)
     checksum = f"random seed {RANDOM_SEED}" if random else sha256_of(weights_path(name, weights))
     return Judge(network, checksum, name)

@@ -57,3 +57,19 @@ def blocks(matrix: Matrix, rows: int = _ROWS) -> Iterator[tuple[int, Floats]]:
 def mean_of(matrix: Matrix) -> Floats:
     """Mean of each column in float64."""
     return np.asarray(matrix.mean(axis=0, dtype=np.float64))
+
+
+def as_loops(values: ArrayLike, bars: int, rate_hz: float) -> NDArray[np.float32]:
+    """Return `values` as finite mono loops (n, N) float32, or raise InputError. Silence is a loop like any other."""
+    loops = np.asarray(values)
+    if loops.ndim != 2 or loops.shape[1] < 2 or not np.issubdtype(loops.dtype, np.floating):
+        raise InputError(f"musical metrics take loops (n, samples) as floats, got {loops.dtype} of shape {loops.shape}.")
+    if bars < 1 or not rate_hz > 0:
+        raise InputError(f"a loop has at least 1 bar and a rate above 0, got {bars} bars at {rate_hz:g} Hz.")
+    bad = np.flatnonzero(~np.isfinite(loops).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"{len(bad)} of {len(loops)} loops hold NaN or infinity (first: row {bad[0]}). "
+            "Remove them or mend what made them; a measure of NaN is no measure."
+        )
+    return np.ascontiguousarray(loops, dtype=np.float32)
