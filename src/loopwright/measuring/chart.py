@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from loopwright.files import atomic_path
-from loopwright.measuring.columns import BY_JUDGE, LOOP_DISTANCES
+from loopwright.measuring.columns import BY_JUDGE, LOOP_DISTANCES, MUSIC_DISTANCES
 from loopwright.measuring.report import ARROWS
 from loopwright.measuring.results import Evaluation
 
-_COLOURS = {"generated": "#d1495b", "held-out real": "#2e6f95", "vocoded real": "#8ab0c8"}
+_COLOURS = {"generated": "#d1495b", "real": "#2e6f95", "vocoded": "#8ab0c8", "training": "#9c8aa5"}
 _COLUMNS = 6
 
 
@@ -19,11 +19,12 @@ def chart(result: Evaluation, path: Path) -> None:
     from matplotlib.figure import Figure
 
     charts = [
-        (f"{key}/{judge.name}", f"{column.title} {ARROWS[column.better]}\n{judge.name}")
+        (f"{key}/{judge.name}", f"{column.title} {ARROWS.get(column.better, '')}\n{judge.name}")
         for judge in result.judges
         for key, column in BY_JUDGE.items()
     ]
     charts += [(f"loops/{key}", f"{column.title} ↓\nloops, to reference") for key, column in LOOP_DISTANCES.items()]
+    charts += [(f"music/{key}", f"{column.title} ↓\nmusic, to reference") for key, column in MUSIC_DISTANCES.items()]
     charts = [(key, title) for key, title in charts if any(key in row.values for row in result.rows)]
     if not charts:
         charts = [("", "nothing measured")]
@@ -41,7 +42,7 @@ def chart(result: Evaluation, path: Path) -> None:
             found = row.values.get(key)
             if found is None:
                 continue
-            axis.bar(i, found.value, width=0.7, color=_COLOURS.get(row.row, "#777777"), label=row.row)
+            axis.bar(i, found.value, width=0.7, color=_COLOURS.get(row.kind, "#777777"), label=row.row)
             low = found.value if found.low is None else found.low
             high = found.value if found.high is None else found.high
             ends = [[max(0.0, found.value - low)], [max(0.0, high - found.value)]]

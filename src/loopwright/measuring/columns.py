@@ -15,6 +15,7 @@ class Column(NamedTuple):
 
 BY_JUDGE = {
     "is": Column("IS", "up", 2),
+    "is10": Column("IS in ten splits", "up", 2),
     "fad": Column("FAD", "down", 3),
     "fad_inf": Column("FAD-inf", "down", 3),
     "kad": Column("KAD", "down", 3),
@@ -22,6 +23,7 @@ BY_JUDGE = {
     "recall": Column("recall", "up", 3),
     "density": Column("density", "up", 3),
     "coverage": Column("coverage", "up", 3),
+    "pairs": Column("pair distance / real", "", 3),
     "ndb": Column("NDB/k", "down", 3),
     "jsd": Column("JSD", "down", 3),
 }
@@ -42,4 +44,41 @@ LOOP_DISTANCES = {
     "ks_beat": Column("beat", "down", 3),
     "ks_half_bar": Column("half-bar", "down", 3),
     "ks_grid": Column("grid", "down", 3),
+}
+# Medians over the loops they apply to, but for shares of loops and the spread.
+MUSIC_NOTES = {
+    "loops_with_notes": Column("loops with notes", "", 2),
+    "note_share": Column("frames with a note", "", 2),
+    "notes": Column("notes a frame", "", 2),
+    "tuning_r": Column("R on the semitone grid", "", 2),
+    "cents_off": Column("cents off A440", "", 1),
+    "in_key": Column("share in key", "", 2),
+    "entropy": Column("pitch-class entropy, bits", "", 2),
+}
+MUSIC_SOUND = {
+    "rise_db": Column("rise in 5 ms, dB", "", 1),
+    "attack_db": Column("rise of every attack, dB", "", 1),
+    "early": Column("energy in a hit's first 20 ms", "", 2),
+    "pre_db": Column("before a hit, dB", "", 1),
+    "crest_db": Column("crest, dB", "", 1),
+    "level_db": Column("level, dB", "", 1),
+    "level_spread_db": Column("spread of levels, dB", "", 1),
+    "onsets": Column("onsets a bar", "", 1),
+    "grid_ms": Column("off the grid, ms", "", 1),
+    "swing": Column("swing, %", "", 1),
+}
+MUSIC_DISTANCES = {
+    "ks_note_share": Column("frames with a note", "down", 2),
+    "ks_notes": Column("notes", "down", 2),
+    "ks_tuning_r": Column("R", "down", 2),
+    "ks_tuning_offset": Column("cents off", "down", 2),
+    "ks_in_key": Column("in key", "down", 2),
+    "ks_entropy": Column("entropy", "down", 2),
+    "ks_rise_db": Column("rise", "down", 2),
+    "ks_crest_db": Column("crest", "down", 2),
+    "ks_pre_db": Column("before a hit", "down", 2),
+    "ks_level_db": Column("level", "down", 2),
+    "ks_onsets": Column("onsets", "down", 2),
+    "ks_grid_ms": Column("off the grid", "down", 2),
+    "ks_swing": Column("swing", "down", 2),
 }

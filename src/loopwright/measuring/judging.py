@@ -1,6 +1,6 @@
 """Clips through judges: embeddings and class probabilities, from the cache where they are known.
 
-Shapes: N samples at `RATE_HZ`.
+Shapes: N samples.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from loopwright.measuring.cache import EmbeddingCache
 Float32 = npt.NDArray[np.float32]
 What = Literal["embedding", "probabilities"]
 
-RATE_HZ = 16_000  # what judges and loop metrics hear
+RATE_HZ = 16_000  # what loop metrics and most judges hear
 _SECONDS = (2.0, 20.0)  # loops shorter than this are repeated for a judge, longer ones cut
 
 
@@ -32,9 +32,9 @@ def named_judge(name: str, weights: Path | None = None) -> Judge:
     return judge
 
 
-def judge_clip(samples: Float32) -> Float32:
+def judge_clip(samples: Float32, rate_hz: int = RATE_HZ) -> Float32:
     """A loop (N,) as judges hear it: repeated until it is 2 s long, cut at 20 s."""
-    shortest, longest = (round(s * RATE_HZ) for s in _SECONDS)
+    shortest, longest = (round(s * rate_hz) for s in _SECONDS)
     if len(samples) < shortest:
         samples = np.tile(samples, -(-shortest // len(samples)))
     return samples[:longest]
@@ -44,7 +44,7 @@ def tells_classes(judge: Judge) -> bool:
     """Whether IS can come from this judge: its classes exclude each other, which AudioSet's and MTAT's tags do not."""
     if not judge.classes:
         return False
-    noise = np.random.default_rng(0).normal(size=(1, max(2 * RATE_HZ, judge.network.min_samples))).astype(np.float32)
+    noise = np.random.default_rng(0).normal(size=(1, max(2 * judge.rate_hz, judge.min_samples))).astype(np.float32)
     return bool(abs(float(judge.probabilities(0.1 * noise).sum()) - 1.0) < 1e-3)
 
 
@@ -55,7 +55,7 @@ def hear(judge: Judge, clips: Sequence[Float32], keys: Sequence[str], cache: Emb
     lengths: dict[int, list[int]] = {}
     for i, key in enumerate(keys):
         if key not in known:
-            lengths.setdefault(max(len(clips[i]), judge.network.min_samples), []).append(i)
+            lengths.setdefault(max(len(clips[i]), judge.min_samples), []).append(i)
     fresh: dict[str, Float32] = {}
     for length, some in lengths.items():
         batch = np.stack([np.resize(clips[i], length) for i in some])  # one that is too short for the judge goes round again

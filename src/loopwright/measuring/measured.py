@@ -21,11 +21,13 @@ from loopwright.audio.resample import resample_circle
 from loopwright.config import LOOP16
 from loopwright.errors import InputError, LoopwrightError
 from loopwright.features import Judge
+from loopwright.features.basic_pitch import BasicPitch
 from loopwright.measuring.cache import EmbeddingCache, content_hash
-from loopwright.measuring.judging import RATE_HZ, Float32, hear, judge_clip, tells_classes
+from loopwright.measuring.judging import RATE_HZ, Float32, What, hear, judge_clip, tells_classes
 from loopwright.measuring.settings import Settings
 from loopwright.measuring.sides import Entry, Reading, Side
 from loopwright.metrics.loops import LoopFeatures
+from loopwright.metrics.music import MusicalFeatures
 
 Ints = npt.NDArray[np.int64]
 
@@ -70,15 +72,22 @@ class Patterns:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A set of n loops, measured. Every field but `skipped` has one item or row a loop, in one order."""
+class _Chunk:
+    """n loops, measured. Every field has one item or row a loop, in one order."""
 
     loops: tuple[Heard, ...]
     embeddings: dict[str, Float32]  # by judge, (n, D)
     probabilities: dict[str, Float32]  # by judge that tells classes, (n, K)
     features: LoopFeatures
+    music: MusicalFeatures | None  # None: not asked for
     patterns: Patterns
-    skipped: tuple[str, ...] = ()  # loops that could not be read, and why
+
+
+@dataclass(frozen=True)
+class Measured(_Chunk):
+    """A whole set of n loops, measured. `skipped`: those that could not be read, and why."""
+
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.loops)
@@ -88,6 +97,11 @@ class Measured:
         """The unit that each loop is drawn with, when intervals are made."""
         return [loop.entry.unit for loop in self.loops]
 
+    @property
+    def kits(self) -> list[str]:
+        """Of each loop, "" where it is not known."""
+        return [loop.entry.kit for loop in self.loops]
+
     def take(self, keep: Ints) -> Measured:
         """Some of the loops, by number."""
         return dataclasses.replace(
@@ -96,68 +110,109 @@ class Measured:
             embeddings={name: vectors[keep] for name, vectors in self.embeddings.items()},
             probabilities={name: vectors[keep] for name, vectors in self.probabilities.items()},
             features=self.features[keep],
+            music=None if self.music is None else self.music[keep],
             patterns=self.patterns.take(keep),
         )
 
 
 class Ears:
-    """What every loop of an evaluation goes through: judges, and measures that need none."""
+    """What every loop of an evaluation goes through: judges, and measures that need none.
 
-    def __init__(self, judges: Sequence[Judge], settings: Settings, cache: EmbeddingCache) -> None:
-        self.judges, self.cache = list(judges), cache
-        wanted = "is" in settings.metrics
-        self.classifiers = [judge for judge in judges if wanted and tells_classes(judge)]
+    Args:
+        judges: may be none.
+        settings: whether classes are wanted ("is") and musical measures ("music").
+        cache: of embeddings.
+        transcriber: hears notes; None: what needs notes is not measured (NaN).
+    """
+
+    def __init__(
+        self, judges: Sequence[Judge], settings: Settings, cache: EmbeddingCache, transcriber: BasicPitch | None = None
+    ) -> None:
+        self.judges, self.cache, self.transcriber = list(judges), cache, transcriber
+        self.classifiers = [judge for judge in judges if "is" in settings.metrics and tells_classes(judge)]
+        self.musical = "music" in settings.metrics
         self._edges = band_edges()
 
     def measure(self, side: Side, rows: Ints, report: Callable[[int, int], None]) -> Measured:
         """Read loops in chunks; keep embeddings and measures, not the audio. Raises InputError if none can be read."""
-        loops: list[Heard] = []
-        features: list[LoopFeatures] = []
-        bars: list[Float32] = []
-        owner: list[int] = []
-        vectors: dict[str, list[Float32]] = {judge.name: [] for judge in self.judges}
-        odds: dict[str, list[Float32]] = {judge.name: [] for judge in self.classifiers}
+        parts: list[_Chunk] = []
         skipped: list[str] = []
         for start in range(0, len(rows), CHUNK):
             report(start, len(rows))
-            clips: list[Float32] = []
-            keys: list[str] = []
+            readings: list[Reading] = []
+            found: list[int] = []
             for row in rows[start : start + CHUNK]:
-                entry = side.entries[int(row)]
                 try:
-                    reading = side.read(int(row), RATE_HZ)
+                    reading = side.read(int(row))
+                    if not np.isfinite(reading.samples).all():
+                        raise InputError("it holds NaN or infinity. Mend or remove it.")
                 except LoopwrightError as error:
-                    skipped.append(f"{entry.name}: {error}")
+                    skipped.append(f"{side.entries[int(row)].name}: {error}")
                     continue
-                clips.append(judge_clip(reading.samples))
-                keys.append(content_hash(clips[-1]))
-                feature, patterns = self._without_judge(reading)
-                features.append(feature)
-                bars += patterns
-                owner += [len(loops)] * len(patterns)
-                loops.append(_heard(entry, int(row), reading, keys[-1]))
-            for judge in self.judges:
-                vectors[judge.name] += hear(judge, clips, keys, self.cache, "embedding")
-            for judge in self.classifiers:
-                odds[judge.name] += hear(judge, clips, keys, self.cache, "probabilities")
+                readings.append(reading)
+                found.append(int(row))
+            if readings:
+                parts.append(self._chunk([side.entries[row] for row in found], found, readings))
         report(len(rows), len(rows))
-        if not loops:
+        if not parts:
             first = f" ({skipped[0]})" if skipped else ""
             raise InputError(f"none of the {len(rows)} loops of {side.label} can be read{first}.")
         return Measured(
-            loops=tuple(loops),
-            embeddings={name: np.stack(some) for name, some in vectors.items()},
-            probabilities={name: np.stack(some) for name, some in odds.items()},
-            features=LoopFeatures.join(features),
-            patterns=Patterns(np.stack(bars), np.asarray(owner, dtype=np.int64)),
+            loops=tuple(loop for part in parts for loop in part.loops),
+            embeddings={judge.name: np.concatenate([p.embeddings[judge.name] for p in parts]) for judge in self.judges},
+            probabilities={
+                judge.name: np.concatenate([p.probabilities[judge.name] for p in parts]) for judge in self.classifiers
+            },
+            features=LoopFeatures.join([part.features for part in parts]),
+            music=MusicalFeatures.join([p.music for p in parts if p.music is not None]) if self.musical else None,
+            patterns=Patterns.join([part.patterns for part in parts]),
             skipped=tuple(skipped),
         )
 
-    def _without_judge(self, reading: Reading) -> tuple[LoopFeatures, list[Float32]]:
-        """Measures of the loop and the pattern of each bar."""
-        grid, picture = on_grid(reading)
-        features = metrics.loop_features(grid[None], picture[None], bars=reading.bars, edges=self._edges)
-        return dataclasses.replace(features, wrap=np.array([reading.wrap])), patterns_of(picture, reading.bars)
+    def _chunk(self, entries: Sequence[Entry], rows: Sequence[int], readings: Sequence[Reading]) -> _Chunk:
+        """Some loops that fit into memory together."""
+        rates = {RATE_HZ, *(judge.rate_hz for judge in self.judges)}
+        clips = {rate: [judge_clip(reading.at(rate), rate) for reading in readings] for rate in sorted(rates)}
+        keys = {rate: [content_hash(clip) for clip in some] for rate, some in clips.items()}
+
+        def through(judges: Sequence[Judge], what: What) -> dict[str, Float32]:
+            return {j.name: np.stack(hear(j, clips[j.rate_hz], keys[j.rate_hz], self.cache, what)) for j in judges}
+
+        features: list[LoopFeatures] = []
+        bars: list[Float32] = []
+        owner: list[int] = []
+        for number, reading in enumerate(readings):
+            grid, picture = on_grid(reading)
+            one = metrics.loop_features(grid[None], picture[None], bars=reading.bars, edges=self._edges)
+            features.append(dataclasses.replace(one, wrap=np.array([reading.wrap])))
+            patterns = patterns_of(picture, reading.bars)
+            bars += patterns
+            owner += [number] * len(patterns)
+        heard = zip(entries, rows, readings, keys[RATE_HZ], strict=True)
+        return _Chunk(
+            loops=tuple(_heard(*one) for one in heard),
+            embeddings=through(self.judges, "embedding"),
+            probabilities=through(self.classifiers, "probabilities"),
+            features=LoopFeatures.join(features),
+            music=musical_features_of(readings, self.transcriber) if self.musical else None,
+            patterns=Patterns(np.stack(bars), np.asarray(owner, dtype=np.int64)),
+        )
+
+
+def musical_features_of(readings: Sequence[Reading], transcriber: BasicPitch | None = None) -> MusicalFeatures:
+    """Musical measures of loops of any lengths, each at its own rate; those that are alike go together."""
+    alike: dict[tuple[int, int, int], list[int]] = {}
+    for i, reading in enumerate(readings):
+        alike.setdefault((len(reading.samples), reading.rate_hz, reading.bars), []).append(i)
+    found: dict[int, MusicalFeatures] = {}
+    for (_, rate_hz, bars), some in alike.items():
+        waves = np.stack([readings[i].samples for i in some])
+        posteriors = None
+        if transcriber is not None:
+            posteriors = transcriber.notes(np.stack([readings[i].at(transcriber.rate_hz) for i in some]))[:2]
+        features = metrics.musical_features(waves, rate_hz, bars, posteriors=posteriors)
+        found |= {i: features[np.array([place])] for place, i in enumerate(some)}
+    return MusicalFeatures.join([found[i] for i in range(len(readings))])
 
 
 def _heard(entry: Entry, row: int, reading: Reading, digest: str) -> Heard:
@@ -167,7 +222,7 @@ def _heard(entry: Entry, row: int, reading: Reading, digest: str) -> Heard:
         row=row,
         bars=reading.bars,
         rate_hz=reading.rate_hz,
-        seconds=len(reading.samples) / RATE_HZ,
+        seconds=len(reading.samples) / reading.rate_hz,
         rms_db=20 * float(np.log10(max(rms, 1e-6))),
         digest=digest,
     )
@@ -175,7 +230,7 @@ def _heard(entry: Entry, row: int, reading: Reading, digest: str) -> Heard:
 
 def on_grid(reading: Reading) -> tuple[Float32, Float32]:
     """A loop brought to 120 BPM as a circle, (N,), and its log-mel in LOOP16, (M, T)."""
-    grid = resample_circle(reading.samples, reading.bars * LOOP16.bar_samples)
+    grid = resample_circle(reading.at(RATE_HZ), reading.bars * LOOP16.bar_samples)
     with torch.no_grad():
         return grid, _log_mel()(torch.from_numpy(grid)[None])[0].numpy()
 

@@ -1,4 +1,4 @@
-"""Is it new? The nearest training bar of every generated one, and of held-out real ones to compare with.
+"""Is it new? The nearest training bar of every generated one, and of real ones that trained nothing to compare with.
 
 Shapes: n loops, B bars of all loops together, M mel bands, T frames of a bar.
 """
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from loopwright import metrics
 from loopwright.audio.picture import mel_sheet
 from loopwright.config import LOOP16
 from loopwright.errors import InputError, LoopwrightError
-from loopwright.measuring.judging import RATE_HZ, Float32
+from loopwright.measuring.compare import drawn_sources
+from loopwright.measuring.judging import Float32
 from loopwright.measuring.measured import CHUNK, POOL, Ints, Measured, Patterns, on_grid, patterns_of
 from loopwright.measuring.results import Estimate
 from loopwright.measuring.settings import Settings
@@ -83,7 +83,7 @@ def _log_mels(side: Side, rows: Ints) -> Sequence[Float32 | None]:
     out: list[Float32 | None] = []
     for row in rows:
         try:
-            out.append(on_grid(side.read(int(row), RATE_HZ))[1])
+            out.append(on_grid(side.read(int(row)))[1])
         except LoopwrightError:
             out.append(None)
     return out
@@ -93,34 +93,40 @@ def _log_mels(side: Side, rows: Ints) -> Sequence[Float32 | None]:
 class Found:
     """Similarities of the most similar bar of each loop, and which training bar each generated bar is nearest to."""
 
-    held_out: Float32  # (n,)
+    real: Float32  # (n,)
     fake: Float32  # (n,)
     nearest: metrics.Nearest  # of each generated bar
+    groups: list[Sequence[str] | None]  # sources of both, which are drawn whole
 
     def estimates(self, settings: Settings) -> dict[str, Estimate]:
-        """`copied`, `threshold`, `fake`, `held_out` with intervals."""
+        """`copied`, `threshold`, and the median similarities `generated` and `real`, with intervals."""
 
-        def numbers(i: npt.NDArray[np.intp], j: npt.NDArray[np.intp]) -> dict[str, float]:
-            return metrics.novelty_from(self.held_out[i], self.fake[j])._asdict()
+        def numbers(real: Float32, fake: Float32) -> dict[str, float]:
+            found = metrics.novelty_from(real, fake)
+            return {
+                "copied": found.copied, "threshold": found.threshold, "generated": found.fake, "real": found.held_out
+            }  # fmt: skip
 
-        sets = np.arange(len(self.held_out)), np.arange(len(self.fake))
-        found = metrics.bootstrap(numbers, *sets, repeats=settings.repeats, seed=settings.seed)
+        found = metrics.bootstrap(
+            numbers, self.real, self.fake, repeats=settings.repeats, seed=settings.seed, groups=self.groups
+        )
         return {key: Estimate.of(interval, key) for key, interval in found.items()}
 
 
-def search(bank: Bank, held_out: Measured, fake: Measured, report: Callable[[int, int], None]) -> Found:
-    """Compare every bar with every bar of the bank, at every turn; held-out ones not with those of their own source."""
-    numbers = {name: i for i, name in enumerate(dict.fromkeys(bank.sources + held_out.sources))}
-    groups = [np.array([numbers[source] for source in m.sources])[m.patterns.owner] for m in (bank, held_out)]
+def search(bank: Bank, real: Measured, fake: Measured, report: Callable[[int, int], None]) -> Found:
+    """Compare every bar with every bar of the bank, at every turn; real ones not with those of their own source."""
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(bank.sources + real.sources))}
+    groups = [np.array([numbers[source] for source in m.sources])[m.patterns.owner] for m in (bank, real)]
     report(0, 2)
-    of_held_out = metrics.nearest(bank.patterns.bars, held_out.patterns.bars, groups=(groups[0], groups[1]))
+    of_real = metrics.nearest(bank.patterns.bars, real.patterns.bars, groups=(groups[0], groups[1]))
     report(1, 2)
     of_fake = metrics.nearest(bank.patterns.bars, fake.patterns.bars)
     report(2, 2)
     return Found(
-        held_out=_best_bar(of_held_out.similarity, held_out.patterns.owner),
+        real=_best_bar(of_real.similarity, real.patterns.owner),
         fake=_best_bar(of_fake.similarity, fake.patterns.owner),
         nearest=of_fake,
+        groups=[drawn_sources(real), drawn_sources(fake)],
     )
 
 
@@ -149,6 +155,6 @@ def neighbour_sheet(path: Path, side: Side, bank: Bank, fake_side: Side, fake: M
 def _bar_picture(side: Side, bank: Bank, bar: int) -> Float32:
     """The whole log-mel of one bar of a bank, (M, T)."""
     loop = int(bank.patterns.owner[bar])
-    reading = side.read(int(bank.rows[loop]), RATE_HZ)
+    reading = side.read(int(bank.rows[loop]))
     first = int(np.flatnonzero(bank.patterns.owner == loop)[0])
     return np.asarray(np.split(on_grid(reading)[1], reading.bars, axis=1)[bar - first])

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from loopwright.measuring.results import Estimate
 
 NOTHING = "–"  # not measured
+TAUGHT = "†"  # beside a score by a network that taught the model
+TAUGHT_LATEX = r"$\dagger$"
 ARROWS = {"up": "↑", "down": "↓"}
 
 
@@ -37,3 +39,17 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: 
     rule = ["---"] * left + ["--:"] * (len(head) - left)
     lines = ["| " + " | ".join(head) + " |", "|" + "|".join(rule) + "|"]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def taught(judge: str, networks: Sequence[str]) -> bool:
+    """Whether a judge is among the networks that taught a model. The same weights teach through a bridge or directly."""
+    return judge in {name.removeprefix("direct:") for name in networks}
+
+
+def taught_note(judges: Sequence[str], *, sign: str = TAUGHT) -> str:
+    """The line under a table with such scores; "" for no judges."""
+    if not judges:
+        return ""
+    return (
+        f"{sign} by a network that taught the model ({', '.join(judges)}): it was trained to please it. Believe the others.\n"
+    )

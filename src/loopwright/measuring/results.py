@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from loopwright.errors import InputError
@@ -17,8 +18,12 @@ FORMAT = 1
 FILE = "evaluation.json"
 
 # Values that cannot lie outside: an interval moved onto the full value may reach past the end.
-_ZERO_TO_ONE = {"precision", "recall", "coverage", "ndb", "click_share", "wrap", "grid", "copied"}
-_FROM_ZERO = {"fad", "density", "jsd", "is"}
+_ZERO_TO_ONE = {
+    "precision", "recall", "coverage", "ndb", "click_share", "wrap", "grid", "copied",
+    "loops_with_notes", "note_share", "tuning_r", "in_key", "peak", "early", "silent",
+}  # fmt: skip
+_FROM_ZERO = {"fad", "density", "jsd", "pairs", "notes", "cents_off", "entropy", "level_spread_db", "onsets", "grid_ms"}
+_FROM_ONE = {"is", "is10"}
 
 
 class Result(BaseModel, frozen=True, extra="forbid"):
@@ -42,10 +47,14 @@ class Estimate(Result, frozen=True):
     def of(cls, interval: Interval, name: str = "") -> Self:
         """An interval, cut off where no value of the metric `name` can lie."""
         low, high = interval.low, interval.high
+        if not np.isfinite([low, high]).all():  # a measure that applies to too few of the loops drawn
+            return cls(value=interval.value)
         if name in _ZERO_TO_ONE or name.startswith("ks_"):
             low, high = max(low, 0.0), min(high, 1.0)
         elif name in _FROM_ZERO or name.startswith("onset_jsd"):
             low = max(low, 0.0)
+        elif name in _FROM_ONE:
+            low = max(low, 1.0)
         return cls(value=interval.value, low=low, high=high)
 
     @classmethod
@@ -66,7 +75,7 @@ class JudgeFacts(Result, frozen=True):
 
 
 class SideFacts(Result, frozen=True):
-    """What was measured. The last five are a model's."""
+    """What was measured. The last six are a model's."""
 
     kind: str
     label: str
@@ -77,6 +86,7 @@ class SideFacts(Result, frozen=True):
     seed: int | None = None
     truncation: float | None = None
     training: dict[str, Any] | None = None  # as the model file tells it
+    taught_by: tuple[str, ...] | None = None  # networks that taught it: as judges they flatter
 
 
 class IntervalFacts(Result, frozen=True):
@@ -87,18 +97,55 @@ class IntervalFacts(Result, frozen=True):
     repeats: int
 
 
+class SetFacts(Result, frozen=True):
+    """How many loops, sources and kits (0: not known), and what intervals draw: whole "sources", or single "loops"."""
+
+    loops: int
+    sources: int
+    kits: int
+    drawn: str
+
+
 class Row(Result, frozen=True):
-    """A set of loops against the reference. `values`: "kad/yamnet", "loops/onset_jsd" and so on."""
+    """A set of loops against the reference. `values`: "kad/yamnet", "loops/onset_jsd", "music/tuning_r" and so on.
+
+    kind: "real" (test against test: what a perfect model scores), "training" (what copying scores), "vocoded" (what the
+    vocoder allows) or "generated". row: the same for people.
+    """
 
     row: str
-    loops: int
+    kind: str
+    set: SetFacts
     values: dict[str, Estimate]
 
 
+class Spread(Result, frozen=True):
+    """A measure over kits, and which of them is nearest and furthest."""
+
+    min: float
+    median: float
+    max: float
+    nearest: str
+    furthest: str
+
+
+class KitFacts(Result, frozen=True):
+    """Measures against single kits of the reference (or single sources, where kits are not known): by row, then measure."""
+
+    by: str
+    kits: int
+    left_out: int  # too few loops
+    values: dict[str, dict[str, Spread]]
+
+
 class NoveltyFacts(Result, frozen=True):
-    """What was searched for copies, and `copied`, `threshold`, `fake`, `held_out` as in `metrics.Novelty`."""
+    """What was searched for copies, and `copied`, `threshold`, and the median similarities of `generated` and `real`.
+
+    real: what the row of kind "real" is called.
+    """
 
     training: str
+    real: str
     values: dict[str, Estimate]
 
 
@@ -115,13 +162,16 @@ class Evaluation(Result, frozen=True):
     real: SideFacts
     fake: SideFacts
     rows: tuple[Row, ...]
+    reference: SetFacts
     reference_loops: dict[str, float]
+    reference_music: dict[str, float] | None = None  # None: not asked for; what applies to no loop is missing
+    kits: KitFacts | None = None
     novelty: NoveltyFacts | None = None
     warnings: tuple[str, ...] = ()
 
-    def values_of(self, row: str) -> dict[str, Estimate]:
-        """What the row called `row` measured; {} if there is none."""
-        return next((one.values for one in self.rows if one.row == row), {})
+    def values_of(self, kind: str) -> dict[str, Estimate]:
+        """What the row of this kind measured; {} if there is none."""
+        return next((row.values for row in self.rows if row.kind == kind), {})
 
     def write(self, folder: Path) -> None:
         """Write evaluation.json."""

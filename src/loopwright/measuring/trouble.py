@@ -9,12 +9,14 @@ import numpy as np
 
 from loopwright.errors import InputError
 from loopwright.features import Judge
+from loopwright.measuring.compare import few_sources
 from loopwright.measuring.judging import RATE_HZ
 from loopwright.measuring.measured import Measured
-from loopwright.measuring.settings import Settings
+from loopwright.measuring.settings import LEADING_N, Settings
 
 _SILENT_DB = -60.0
 _LOUDER_DB = 3.0
+_ATTACK_HZ = 44_100  # a lower rate leaves something out of an attack
 
 
 def refuse_nan(measured: Mapping[str, Measured], judges: Sequence[Judge]) -> None:
@@ -30,24 +32,44 @@ def refuse_nan(measured: Mapping[str, Measured], judges: Sequence[Judge]) -> Non
 
 
 def look_for_trouble(measured: Mapping[str, Measured], judges: Sequence[Judge], settings: Settings) -> list[str]:
-    """One sentence for each thing."""
+    """One sentence for each thing. `measured` by kind: "reference", "real", "generated" and others."""
     out = [line for name, m in measured.items() for line in _of_set(name, m)]
-    reference, fake = measured["reference"], measured["generated"]
-    out += _of_fakes(reference, measured["held-out real"], fake)
+    reference, real, fake = measured["reference"], measured["real"], measured["generated"]
+    out += _of_fakes(reference, real, fake)
     n = len(reference)
     for judge in judges:
         if n <= judge.dim and {"fad", "fad_inf"} & set(settings.metrics):
             out.append(
                 f"N = {n} does not fill the {judge.dim} x {judge.dim} covariance of {judge.name}: FAD is far too high in "
-                "all rows alike. Compare with the held-out row, or read KAD."
+                "all rows alike. Compare with the real row, or read KAD."
             )
-    if "ndb" in settings.metrics and n < 10 * settings.bins:
+    if judges and "ndb" in settings.metrics and n < 10 * settings.bins:
         out.append(f"NDB with {settings.bins} cells wants {10 * settings.bins} loops, there are {n}: it is noisy here.")
+    if judges and n < LEADING_N:
+        out.append(f"N = {n}: coverage and recall fall as N grows. Tables of finished models are for N = {LEADING_N}.")
+    if "music" in settings.metrics:
+        out += _of_music(measured)
+    return out
+
+
+def _of_music(measured: Mapping[str, Measured]) -> list[str]:
+    out = []
+    lowest = {name: min(loop.rate_hz for loop in m.loops) for name, m in measured.items()}
+    if min(lowest.values()) < _ATTACK_HZ and len(set(lowest.values())) > 1:
+        shown = ", ".join(f"{name} {rate} Hz" for name, rate in lowest.items())
+        out.append(f"Rise, crest and hits are measured at each side's own rate, which differ ({shown}): do not compare them.")
+    if all(m.music is None or not np.isfinite(m.music.note_share).any() for m in measured.values()):
+        out.append(
+            "No transcriber is at hand: notes and keys are not measured. Get one: loopwright features fetch basic_pitch."
+        )
     return out
 
 
 def _of_set(name: str, m: Measured) -> list[str]:
     out = []
+    few = few_sources(m)
+    if few is not None:
+        out.append(f"{name}: {few} source{'s' if few > 1 else ''} only, so intervals draw single loops: they are too narrow.")
     if m.skipped:
         out.append(f"{name}: {len(m.skipped)} files were left out; first: {m.skipped[0]}")
     rates = sorted({f"{loop.rate_hz} Hz" for loop in m.loops})
@@ -63,11 +85,11 @@ def _of_set(name: str, m: Measured) -> list[str]:
     return out
 
 
-def _of_fakes(reference: Measured, held_out: Measured, fake: Measured) -> list[str]:
+def _of_fakes(reference: Measured, real: Measured, fake: Measured) -> list[str]:
     out = []
     n = len(reference)
     digests = [loop.digest for loop in fake.loops]
-    copies = len(set(digests) & {loop.digest for loop in (*reference.loops, *held_out.loops)})
+    copies = len(set(digests) & {loop.digest for loop in (*reference.loops, *real.loops)})
     if copies:
         out.append(
             f"{copies} of {n} generated loops are, sample for sample, real ones. "
