@@ -193,7 +193,7 @@ def test_collapse_shows_as_low_coverage_and_recall() -> None:
 
 def test_inception_score_of_confident_even_classes_is_their_number() -> None:
     even = np.tile(np.eye(4), (25, 1))
-    assert metrics.inception_score(even, splits=5) == (pytest.approx(4.0), pytest.approx(0.0))
+    assert metrics.inception_score(even, splits=5) == (pytest.approx(4.0), pytest.approx(0.0), pytest.approx(4.0))
     assert metrics.inception_score(np.full((50, 4), 0.25)).mean == pytest.approx(1.0)
 
 
@@ -203,6 +203,14 @@ def test_inception_score_equals_scipy_entropies() -> None:
     got = metrics.inception_score(p)
     assert got.mean == pytest.approx(np.mean(parts), rel=1e-9)
     assert got.std == pytest.approx(np.std(parts), rel=1e-7)
+    assert got.whole == pytest.approx(math.exp(np.mean(stats.entropy(p, np.tile(p.mean(0), (200, 1)), axis=1))), rel=1e-9)
+
+
+def test_one_split_holds_what_ten_small_ones_cannot() -> None:
+    """40 sure items of 20 even classes: ten parts of four items reach at most 4, one part all 20."""
+    got = metrics.inception_score(np.tile(np.eye(20), (2, 1)), splits=10)
+    assert got.mean == pytest.approx(4.0)
+    assert got.whole == pytest.approx(20.0)
 
 
 def test_ndb_decides_as_scipys_z_test_and_jsd_as_scipys() -> None:
@@ -312,3 +320,67 @@ def test_groups_are_drawn_whole() -> None:
     assert all(len(s) in (5, 10) for s in seen)
     plain = metrics.bootstrap(lambda a: float(a.mean()), x, repeats=50)["value"]
     assert grouped.high - grouped.low > 2 * (plain.high - plain.low)
+    assert (grouped.units, grouped.grouped, grouped.basis) == ((10,), (True,), "10 sources")
+    assert plain.basis == "200 single loops (sources unknown)"
+
+
+def test_drawn_by_source_an_interval_covers_and_drawn_by_bar_it_does_not() -> None:
+    """Bars of a source share most of what they are: 100 trials of 24 sources of 8 bars, 90% intervals of the mean."""
+    rng = np.random.default_rng(2)
+    labels = [str(i // 8) for i in range(192)]
+    hits = {"sources": 0, "bars": 0}
+    for trial in range(100):
+        x = np.repeat(rng.normal(size=24), 8) + 0.3 * rng.normal(size=192)
+        for name, groups in (("sources", [labels]), ("bars", None)):
+            got = metrics.bootstrap(lambda a: float(a.mean()), x, repeats=100, level=0.9, seed=trial, groups=groups)["value"]
+            hits[name] += got.low <= 0.0 <= got.high
+    assert 80 <= hits["sources"] <= 97
+    assert hits["bars"] < 60
+
+
+def test_intervals_say_what_each_side_was_drawn_from() -> None:
+    x, y = np.arange(12.0)[:, None], np.arange(8.0)[:, None]
+
+    def gap(a: np.ndarray, b: np.ndarray) -> float:
+        return float(a.mean() - b.mean())
+
+    both = metrics.bootstrap(gap, x, y, repeats=10, groups=[list("aabbccddeeff"), list("aabbccdd")])["value"]
+    assert both.basis == "6 and 4 sources"
+    one = metrics.bootstrap(gap, x, y, repeats=10, groups=[list("aabbccddeeff"), None])["value"]
+    assert one.basis == "6 sources and 8 single loops (sources unknown)"
+
+
+def test_one_source_gives_a_value_without_ends_or_an_error() -> None:
+    x = np.arange(20.0)[:, None]
+    with pytest.raises(InputError, match="at least 4 independent items or groups on each side, got 1"):
+        metrics.bootstrap(lambda a: float(a.mean()), x, groups=[["only"] * 20])
+    got = metrics.bootstrap(lambda a: float(a.mean()), x, groups=[["only"] * 20], few="nan")["value"]
+    assert got.value == 9.5
+    assert math.isnan(got.low)
+    assert math.isnan(got.high)
+    assert (got.units, got.repeats) == ((1,), 0)
+
+
+def test_a_figure_that_does_not_apply_has_no_interval() -> None:
+    x = np.arange(20.0)[:, None]
+    got = metrics.bootstrap(lambda a: {"nan": math.nan, "mean": float(a.mean())}, x, repeats=20)
+    assert math.isnan(got["nan"].low)
+    assert math.isnan(got["nan"].value)
+    assert got["mean"].low < 9.5 < got["mean"].high
+
+
+def test_the_spread_over_kits_by_hand() -> None:
+    x = np.array([1.0] * 10 + [5.0] * 12 + [2.0] * 11 + [100.0] * 3 + [np.nan] * 10)
+    labels = ["a"] * 10 + ["b"] * 12 + ["c"] * 11 + ["few"] * 3 + ["nan"] * 10
+    order = np.random.default_rng(0).permutation(len(x))
+    got = metrics.per_group(
+        lambda items, by: float(items.mean() * by[0]), x[order], [labels[i] for i in order], np.array([2.0])
+    )
+    assert (got.low, got.median, got.high) == (2.0, 4.0, 10.0)
+    assert list(got.values) == ["a", "c", "b"]
+    assert got.counts == {"a": 10, "c": 11, "b": 12}
+    assert set(got.left_out) == {"few", "nan"}
+    assert str(got) == "4 (2 to 10 over 3 groups)"
+    assert math.isnan(metrics.per_group(lambda items: 1.0, x, labels, least=100).median)
+    with pytest.raises(InputError, match="2 group labels for 46 items"):
+        metrics.per_group(lambda items: 1.0, x, ["a", "b"])

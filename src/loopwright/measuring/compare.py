@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -10,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopwright import metrics
+from loopwright.errors import InputError
 from loopwright.measuring.judging import Float32
 from loopwright.measuring.measured import Measured
 from loopwright.measuring.results import Estimate
 from loopwright.measuring.settings import Settings
 
-_FEWEST_SOURCES = 8  # with fewer, single loops are drawn
 _BY_EMBEDDING = {"fad", "kad", "precision", "recall", "density", "coverage", "pairs", "ndb", "jsd"}
+Array = NDArray[Any]
 _SPLITS = 10  # of the published Inception score
 
 
@@ -34,14 +34,33 @@ def compare(real: Measured, fake: Measured, settings: Settings) -> dict[str, Est
 
 
 def drawn_sources(m: Measured) -> Sequence[str] | None:
-    """The sources of a set, drawn whole for intervals; None if every loop has its own, or there are too few to draw from."""
-    return m.sources if few_sources(m) is None and len(set(m.sources)) < len(m) else None
+    """The sources of a set, which intervals draw whole; None if no source is known, as of generated loops: each is its own."""
+    return m.sources if any(loop.entry.source for loop in m.loops) else None
 
 
-def few_sources(m: Measured) -> int | None:
-    """How many sources a set has, if they are known and too few to be drawn whole: then its intervals are too narrow."""
-    known = len(set(m.sources)) if any(loop.entry.source for loop in m.loops) else None
-    return known if known is not None and known < _FEWEST_SOURCES else None
+def with_interval(
+    statistic: Callable[..., dict[str, float]],
+    *sets: Array,
+    groups: Sequence[Sequence[str] | None],
+    settings: Settings,
+    repeats: int | None = None,
+) -> dict[str, Estimate]:
+    """`metrics.bootstrap` of a statistic whose whole sources may be few: then the value has no interval, or draws are left out.
+
+    What is NaN on the full sets applies to none of them and is left out.
+    """
+    full = statistic(*sets)
+
+    def half(*parts: Array) -> dict[str, float]:
+        try:
+            return statistic(*parts)
+        except InputError:  # half of the sources may hold fewer loops than a metric needs
+            return dict.fromkeys(full, np.nan)
+
+    found = metrics.bootstrap(
+        half, *sets, repeats=repeats or settings.repeats, seed=settings.seed, groups=groups, value=full, few="nan"
+    )
+    return {key: Estimate.of(x, key) for key, x in found.items() if np.isfinite(x.value)}
 
 
 class _Features(Protocol):
@@ -59,18 +78,16 @@ def _by_loop(
     settings: Settings,
 ) -> dict[str, Estimate]:
     """Distances between measures of single loops, and the measures of `fake` themselves. What applies to none is left out."""
-    half = functools.partial(metrics.bootstrap, repeats=settings.repeats, seed=settings.seed)
     rows = np.arange(len(real)), np.arange(len(fake))
     groups = [drawn_sources(real), drawn_sources(fake)]
-    found = half(lambda i, j: distances(mine[i], theirs[j]), *rows, groups=groups)
-    found |= half(lambda j: summary(theirs[j]), rows[1], groups=groups[1:])
-    return {f"{section}/{key}": Estimate.of(x, key) for key, x in found.items() if np.isfinite(x.value)}
+    found = with_interval(lambda i, j: distances(mine[i], theirs[j]), *rows, groups=groups, settings=settings)
+    found |= with_interval(lambda j: summary(theirs[j]), rows[1], groups=groups[1:], settings=settings)
+    return {f"{section}/{key}": estimate for key, estimate in found.items()}
 
 
 def _by_judge(judge: str, real: Measured, fake: Measured, settings: Settings) -> dict[str, Estimate]:
     """The numbers that come from one judge's embeddings and class probabilities."""
     wanted = set(settings.metrics)
-    half = functools.partial(metrics.bootstrap, repeats=settings.repeats, seed=settings.seed)
     groups = [drawn_sources(real), drawn_sources(fake)]
     a, b = real.embeddings[judge], fake.embeddings[judge]
     apart = metrics.median_distance(a) if wanted & {"kad", "pairs"} else None
@@ -91,26 +108,21 @@ def _by_judge(judge: str, real: Measured, fake: Measured, settings: Settings) ->
             values |= {"ndb": cells.share, "jsd": cells.jsd}
         return {key: value for key, value in values.items() if key in wanted}
 
-    found: dict[str, metrics.Interval] = {}
+    found: dict[str, Estimate] = {}
     if wanted & _BY_EMBEDDING:
-        found |= half(numbers, a, b, groups=groups)
+        found |= with_interval(numbers, a, b, groups=groups, settings=settings)
     if "fad_inf" in wanted:
-        found["fad_inf"] = metrics.bootstrap(
-            lambda x, y: metrics.fad_inf(x, y, steps=8, seed=settings.seed).value,
-            a,
-            b,
-            repeats=min(20, settings.repeats),  # each needs a whole series of FADs
-            seed=settings.seed,
-            groups=groups,
-        )["value"]
+
+        def limit(x: Float32, y: Float32) -> dict[str, float]:
+            return {"fad_inf": metrics.fad_inf(x, y, steps=8, seed=settings.seed).value}
+
+        few = min(20, settings.repeats)  # each needs a whole series of FADs
+        found |= with_interval(limit, a, b, groups=groups, settings=settings, repeats=few)
     if judge in fake.probabilities:
 
         def scores(p: Float32) -> dict[str, float]:
-            parts = max(1, min(_SPLITS, len(p) // 10))
-            return {
-                key: metrics.inception_score(p, splits=splits, seed=settings.seed).mean
-                for key, splits in (("is", 1), ("is10", parts))
-            }
+            score = metrics.inception_score(p, splits=max(1, min(_SPLITS, len(p) // 10)), seed=settings.seed)
+            return {"is": score.whole, "is10": score.mean}
 
-        found |= half(scores, fake.probabilities[judge], groups=groups[1:])
-    return {f"{key}/{judge}": Estimate.of(interval, key) for key, interval in found.items()}
+        found |= with_interval(scores, fake.probabilities[judge], groups=groups[1:], settings=settings)
+    return {f"{key}/{judge}": estimate for key, estimate in found.items()}

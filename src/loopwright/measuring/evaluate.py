@@ -22,7 +22,7 @@ from loopwright.features.basic_pitch import BasicPitch
 from loopwright.files import write_text
 from loopwright.measuring.cache import EmbeddingCache
 from loopwright.measuring.chart import chart
-from loopwright.measuring.compare import compare, few_sources
+from loopwright.measuring.compare import compare, drawn_sources
 from loopwright.measuring.judging import named_judge
 from loopwright.measuring.kits import from_kit_to_kit
 from loopwright.measuring.measured import Ears, Measured
@@ -145,7 +145,7 @@ def _measure(chosen: Plan, ears: Ears, settings: Settings, report: Progress) -> 
 
 def _facts(m: Measured) -> SetFacts:
     sources = {loop.entry.source for loop in m.loops} - {""}
-    drawn = "sources" if sources and few_sources(m) is None else "loops"
+    drawn = "loops" if drawn_sources(m) is None else "sources"
     return SetFacts(loops=len(m), sources=len(sources), kits=len(set(m.kits) - {""}), drawn=drawn)
 
 

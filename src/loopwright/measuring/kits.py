@@ -5,10 +5,9 @@ An interval over loops says little of this: kits are few, and one may be much ne
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Mapping
-
-import numpy as np
 
 from loopwright import metrics
 from loopwright.measuring.measured import Measured
@@ -23,26 +22,15 @@ def from_kit_to_kit(reference: Measured, others: Mapping[str, Measured]) -> KitF
     All kits share the bandwidth of the whole reference. None if there is no judge, or fewer than two kits of 8 loops.
     """
     by, names = ("kit", reference.kits) if any(reference.kits) else ("source", reference.sources)
-    counts = Counter(names)
-    kits = sorted(name for name, count in counts.items() if count >= LEAST and name)
-    if len(kits) < 2 or not reference.embeddings:
+    if not reference.embeddings or sum(count >= LEAST for count in Counter(names).values()) < 2:
         return None
-    rows = {kit: np.flatnonzero(np.array(names) == kit) for kit in kits}
     values: dict[str, dict[str, Spread]] = {title: {} for title in others}
-    for judge, a in reference.embeddings.items():
-        bandwidth = metrics.median_distance(a)
+    for judge, real in reference.embeddings.items():
+        distance = functools.partial(metrics.kad, bandwidth=metrics.median_distance(real))
         for title, other in others.items():
-            found = {kit: metrics.kad(a[some], other.embeddings[judge], bandwidth=bandwidth) for kit, some in rows.items()}
-            values[title][f"kad/{judge}"] = _spread(found)
-    return KitFacts(by=by, kits=len(kits), left_out=len(counts) - len(kits), values=values)
-
-
-def _spread(found: Mapping[str, float]) -> Spread:
-    nearest, furthest = min(found, key=lambda kit: found[kit]), max(found, key=lambda kit: found[kit])
-    return Spread(
-        min=found[nearest],
-        median=float(np.median(list(found.values()))),
-        max=found[furthest],
-        nearest=nearest,
-        furthest=furthest,
-    )
+            found = metrics.per_group(distance, real, names, other.embeddings[judge], least=LEAST)
+            nearest, furthest = list(found.values)[0], list(found.values)[-1]
+            values[title][f"kad/{judge}"] = Spread(
+                min=found.low, median=found.median, max=found.high, nearest=nearest, furthest=furthest
+            )
+    return KitFacts(by=by, kits=len(found.values), left_out=len(found.left_out), values=values)

@@ -15,7 +15,7 @@ from loopwright import metrics
 from loopwright.audio.picture import mel_sheet
 from loopwright.config import LOOP16
 from loopwright.errors import InputError, LoopwrightError
-from loopwright.measuring.compare import drawn_sources
+from loopwright.measuring.compare import drawn_sources, with_interval
 from loopwright.measuring.judging import Float32
 from loopwright.measuring.measured import CHUNK, POOL, Ints, Measured, Patterns, on_grid, patterns_of
 from loopwright.measuring.results import Estimate
@@ -107,10 +107,7 @@ class Found:
                 "copied": found.copied, "threshold": found.threshold, "generated": found.fake, "real": found.held_out
             }  # fmt: skip
 
-        found = metrics.bootstrap(
-            numbers, self.real, self.fake, repeats=settings.repeats, seed=settings.seed, groups=self.groups
-        )
-        return {key: Estimate.of(interval, key) for key, interval in found.items()}
+        return with_interval(numbers, self.real, self.fake, groups=self.groups, settings=settings)
 
 
 def search(bank: Bank, real: Measured, fake: Measured, report: Callable[[int, int], None]) -> Found:

@@ -9,13 +9,15 @@ import numpy as np
 
 from loopwright.errors import InputError
 from loopwright.features import Judge
-from loopwright.measuring.compare import few_sources
+from loopwright.measuring.compare import drawn_sources
 from loopwright.measuring.judging import RATE_HZ
 from loopwright.measuring.measured import Measured
 from loopwright.measuring.settings import LEADING_N, Settings
+from loopwright.metrics.intervals import LEAST
 
 _SILENT_DB = -60.0
 _LOUDER_DB = 3.0
+_FEW_SOURCES = 8
 _ATTACK_HZ = 44_100  # a lower rate leaves something out of an attack
 
 
@@ -67,9 +69,10 @@ def _of_music(measured: Mapping[str, Measured]) -> list[str]:
 
 def _of_set(name: str, m: Measured) -> list[str]:
     out = []
-    few = few_sources(m)
-    if few is not None:
-        out.append(f"{name}: {few} source{'s' if few > 1 else ''} only, so intervals draw single loops: they are too narrow.")
+    sources = len(set(m.sources))
+    if drawn_sources(m) is not None and sources < _FEW_SOURCES:
+        what = "are rough" if sources >= LEAST else "cannot be given"
+        out.append(f"{name}: {sources} source{'s' if sources > 1 else ''} only; intervals draw whole sources and {what}.")
     if m.skipped:
         out.append(f"{name}: {len(m.skipped)} files were left out; first: {m.skipped[0]}")
     rates = sorted({f"{loop.rate_hz} Hz" for loop in m.loops})

@@ -7,30 +7,35 @@ from loopwright.metrics.bins import Ndb, jensen_shannon, ndb
 from loopwright.metrics.copies import Nearest, Novelty, nearest, novelty, novelty_from
 from loopwright.metrics.frechet import FadInf, fad, fad_inf, frechet_distance
 from loopwright.metrics.inception import InceptionScore, inception_score
-from loopwright.metrics.intervals import Interval, bootstrap
+from loopwright.metrics.intervals import Interval, Spread, bootstrap, per_group
 from loopwright.metrics.kernel import kad, median_distance
 from loopwright.metrics.loops import LoopFeatures, compare_loops, loop_features, summarise
 from loopwright.metrics.music import MusicalFeatures, compare_music, musical_features, summarise_music
 from loopwright.metrics.neighbours import Prdc, density_coverage, prdc
+from loopwright.metrics.panel import FAMILIES, Kendall, Panel, family_of, kendall, rank_by_families
 from loopwright.metrics.pattern import Pattern, onsets_per_role, pattern_features
 from loopwright.metrics.pitch import KEY_NAMES, Heard, Key, Tuning, heard, key, tuning, tuning_of_rows
 from loopwright.metrics.punch import Punch, punch_features
 
 __all__ = [
+    "FAMILIES",
     "KEY_NAMES",
     "FadInf",
     "Heard",
     "InceptionScore",
     "Interval",
+    "Kendall",
     "Key",
     "LoopFeatures",
     "MusicalFeatures",
     "Ndb",
     "Nearest",
     "Novelty",
+    "Panel",
     "Pattern",
     "Prdc",
     "Punch",
+    "Spread",
     "Tuning",
     "bootstrap",
     "compare_loops",
@@ -38,11 +43,13 @@ __all__ = [
     "density_coverage",
     "fad",
     "fad_inf",
+    "family_of",
     "frechet_distance",
     "heard",
     "inception_score",
     "jensen_shannon",
     "kad",
+    "kendall",
     "key",
     "loop_features",
     "median_distance",
@@ -53,8 +60,10 @@ __all__ = [
     "novelty_from",
     "onsets_per_role",
     "pattern_features",
+    "per_group",
     "prdc",
     "punch_features",
+    "rank_by_families",
     "summarise",
     "summarise_music",
     "tuning",
