@@ -14,6 +14,7 @@ from loopwright.measuring.judging import Float32
 from loopwright.measuring.measured import Measured
 from loopwright.measuring.results import Estimate
 from loopwright.measuring.settings import Settings
+from loopwright.metrics.music import LEAST, MEASURES, MusicalFeatures
 
 _BY_EMBEDDING = {"fad", "kad", "precision", "recall", "density", "coverage", "pairs", "ndb", "jsd"}
 Array = NDArray[Any]
@@ -28,8 +29,7 @@ def compare(real: Measured, fake: Measured, settings: Settings) -> dict[str, Est
     if "loops" in settings.metrics:
         out |= _by_loop("loops", real, fake, real.features, fake.features, metrics.compare_loops, metrics.summarise, settings)
     if real.music is not None and fake.music is not None:
-        both = metrics.compare_music, metrics.summarise_music
-        out |= _by_loop("music", real, fake, real.music, fake.music, *both, settings)
+        out |= _by_loop("music", real, fake, real.music, fake.music, metrics.compare_music, music_summary, settings)
     return out
 
 
@@ -61,6 +61,14 @@ def with_interval(
         half, *sets, repeats=repeats or settings.repeats, seed=settings.seed, groups=groups, value=full, few="nan"
     )
     return {key: Estimate.of(x, key) for key, x in found.items() if np.isfinite(x.value)}
+
+
+def music_summary(features: MusicalFeatures) -> dict[str, float]:
+    """`metrics.summarise_music` without medians over fewer than 5 loops (NaN): the key of one loop in a hundred says nothing."""
+    out = metrics.summarise_music(features)
+    applies = {name: int(np.isfinite(getattr(features, name)).sum()) for name in MEASURES}
+    applies |= {"cents_off": applies["tuning_offset"], "keys_fitting": int((features.key >= 0).sum())}
+    return {key: np.nan if applies.get(key, LEAST) < LEAST else value for key, value in out.items()}
 
 
 class _Features(Protocol):

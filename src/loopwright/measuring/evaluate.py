@@ -22,8 +22,8 @@ from loopwright.features.basic_pitch import BasicPitch
 from loopwright.files import write_text
 from loopwright.measuring.cache import EmbeddingCache
 from loopwright.measuring.chart import chart
-from loopwright.measuring.compare import compare, drawn_sources
-from loopwright.measuring.judging import named_judge
+from loopwright.measuring.compare import compare, drawn_sources, music_summary
+from loopwright.measuring.judging import judges_called, named_judge
 from loopwright.measuring.kits import from_kit_to_kit
 from loopwright.measuring.measured import Ears, Measured
 from loopwright.measuring.novelty import Bank, neighbour_sheet, search
@@ -75,7 +75,7 @@ def evaluate(
         torch.set_num_threads(threads)
     work = Path(out) / "work"
     cache_file = EmbeddingCache(cache)
-    judges = [named_judge(name, weights) for name in settings.judges]
+    judges = judges_called(settings.judges, weights)
     chosen = plan(real, fake, settings, held_out=held_out, training=training, work=work)
     ears = Ears(judges, settings, cache_file, _transcriber(judges, weights) if "music" in settings.metrics else None)
     measured = _measure(chosen, ears, settings, report)
@@ -105,7 +105,7 @@ def evaluate(
         rows=tuple(rows),
         reference=_facts(reference),
         reference_loops=metrics.summarise(reference.features),
-        reference_music=_finite(metrics.summarise_music(reference.music)) if reference.music is not None else None,
+        reference_music=_finite(music_summary(reference.music)) if reference.music is not None else None,
         kits=from_kit_to_kit(reference, {row.title: measured[row.kind] for row in others})
         if "kad" in settings.metrics
         else None,

@@ -5,6 +5,7 @@ Shapes: N samples.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,12 +13,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from loopwright.features import Judge, load_judge
+from loopwright.errors import WeightsError
+from loopwright.features import NETWORKS, Judge, load_judge
+from loopwright.features.registry import weights_path
 from loopwright.measuring.cache import EmbeddingCache
+from loopwright.metrics import FAMILIES
 
 Float32 = npt.NDArray[np.float32]
 What = Literal["embedding", "probabilities"]
 
+PANEL = "panel"
+_UNTRAINED = "random:yamnet"
 RATE_HZ = 16_000  # what loop metrics and most judges hear
 _SECONDS = (2.0, 20.0)  # loops shorter than this are repeated for a judge, longer ones cut
 
@@ -30,6 +36,30 @@ def named_judge(name: str, weights: Path | None = None) -> Judge:
     judge = load_judge(name, weights=weights)
     judge.name = name
     return judge
+
+
+def judges_called(names: Sequence[str], weights: Path | None = None) -> list[Judge]:
+    """The judges by their names; ("panel",): one of every family, as many as have weights here, and one without training.
+
+    Raises WeightsError if the weights of a judge that is named are nowhere.
+    """
+    return [named_judge(name, weights) for name in (panel_at_hand(weights) if tuple(names) == (PANEL,) else names)]
+
+
+def panel_at_hand(weights: Path | None = None) -> list[str]:
+    """Judges of all families that can be had here, family by family, and a network with random weights."""
+    known = [name for names in FAMILIES.values() for name in names if name in NETWORKS]
+    return [*judges_at_hand(known, weights), _UNTRAINED]
+
+
+def judges_at_hand(names: Sequence[str], weights: Path | None = None) -> list[str]:
+    """Those of `names` whose weights are found here."""
+    found = []
+    for name in names:
+        with contextlib.suppress(WeightsError):
+            weights_path(name, weights)
+            found.append(name)
+    return found
 
 
 def judge_clip(samples: Float32, rate_hz: int = RATE_HZ) -> Float32:

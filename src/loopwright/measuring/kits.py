@@ -9,6 +9,8 @@ import functools
 from collections import Counter
 from collections.abc import Mapping
 
+import numpy as np
+
 from loopwright import metrics
 from loopwright.measuring.measured import Measured
 from loopwright.measuring.results import KitFacts, Spread
@@ -22,14 +24,16 @@ def from_kit_to_kit(reference: Measured, others: Mapping[str, Measured]) -> KitF
     All kits share the bandwidth of the whole reference. None if there is no judge, or fewer than two kits of 8 loops.
     """
     by, names = ("kit", reference.kits) if any(reference.kits) else ("source", reference.sources)
+    known = np.array([i for i, name in enumerate(names) if name], dtype=np.int64)
+    names = [names[i] for i in known]
     if not reference.embeddings or sum(count >= LEAST for count in Counter(names).values()) < 2:
         return None
     values: dict[str, dict[str, Spread]] = {title: {} for title in others}
     for judge, real in reference.embeddings.items():
         distance = functools.partial(metrics.kad, bandwidth=metrics.median_distance(real))
         for title, other in others.items():
-            found = metrics.per_group(distance, real, names, other.embeddings[judge], least=LEAST)
-            nearest, furthest = list(found.values)[0], list(found.values)[-1]
+            found = metrics.per_group(distance, real[known], names, other.embeddings[judge], least=LEAST)
+            nearest, *_, furthest = found.values
             values[title][f"kad/{judge}"] = Spread(
                 min=found.low, median=found.median, max=found.high, nearest=nearest, furthest=furthest
             )

@@ -13,6 +13,7 @@ from loopwright.measuring.columns import (
     MUSIC_SOUND,
     Column,
 )
+from loopwright.measuring.panel import panel_page
 from loopwright.measuring.report import ARROWS, NOTHING, TAUGHT, cell, markdown_table, taught, taught_note
 from loopwright.measuring.results import Evaluation, SetFacts
 
@@ -26,6 +27,7 @@ def to_markdown(result: Evaluation) -> str:
         if any(key in row.values for row in result.rows for key in keys):
             parts.append(f"## Judge {judge.name} ({judge.dim} dimensions, weights {judge.checksum[:12]})\n")
             parts.append(_rows(result, keys, judge=judge.name))
+    parts += _panel(result)
     parts += _kits(result)
     parts += _loops(result)
     parts += _novelty(result)
@@ -112,6 +114,11 @@ def _loops(result: Evaluation) -> list[str]:
         "## Loops: the measures themselves (read beside the reference)\n",
         _rows(result, {f"loops/{key}": column for key, column in LOOP_MEASURES.items()}, reference=result.reference_loops),
     ]
+
+
+def _panel(result: Evaluation) -> list[str]:
+    text = panel_page({row.row: row.values for row in result.rows}, {"generated": result.fake.taught_by or ()})
+    return [f"## Panel of judges\n\n{text}"] if text else []
 
 
 def _kits(result: Evaluation) -> list[str]:

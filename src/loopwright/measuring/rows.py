@@ -142,7 +142,7 @@ def halves(side: Side, rows: Ints, *, seed: int, notes: list[str]) -> tuple[Ints
     if len(set(units)) < 2 <= len(rows):
         notes.append(
             "All real loops are of one source: reference and real loops share it, which flatters the real row, "
-            "and intervals draw single loops."
+            "and there are no intervals, since nothing independent is there to draw."
         )
         units = [str(row) for row in rows]
     counts = Counter(units)

@@ -14,23 +14,33 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from loopwright.errors import InputError
-from loopwright.measuring.columns import BY_JUDGE, Column
-from loopwright.measuring.report import ARROWS, cell, markdown_table
+from loopwright.measuring.columns import BY_JUDGE, MUSIC_NOTES, MUSIC_SOUND, Column
+from loopwright.measuring.panel import panel_page
+from loopwright.measuring.report import ARROWS, TAUGHT, TAUGHT_LATEX, cell, markdown_table, taught, taught_note
 from loopwright.measuring.results import FILE, Estimate, Evaluation
 from loopwright.training.runs import RunFolder
 
 Format = Literal["markdown", "latex", "csv"]
-SHOWN = ("is", "fad", "kad", "density", "coverage")
-OTHERS = {"loops/onset_jsd": Column("onset JSD", "down", 4), "copied": Column("copied", "down", 3)}
+SHOWN = ("is", "fad", "kad", "recall", "density", "coverage")
+MUSIC = ("loops_with_notes", "tuning_r", "cents_off", "in_key", "rise_db", "level_spread_db")
+OTHERS = {
+    **{f"music/{key}": column for key, column in (MUSIC_NOTES | MUSIC_SOUND).items() if key in MUSIC},
+    "loops/onset_jsd": Column("onset JSD", "down", 4),
+    "copied": Column("copied", "down", 3),
+}
+TRAINING = "training bars"
 EVALUATION = "evaluation"  # folder of a run
 
 
 @dataclass
 class Line:
-    """One row. `measured` is "audio" (loopwright evaluate) or "curve" (the run's own best tick, through the bridge)."""
+    """One row. `measured` is "audio" (loopwright evaluate) or "curve" (the run's own best tick, through the bridge).
+
+    real: no model, and so not in the race: real bars, vocoded ones, training bars.
+    """
 
     name: str
-    networks: str
+    networks: tuple[str, ...]  # that taught it
     measured: str
     kimg: float | None = None
     hours: float | None = None
@@ -41,7 +51,9 @@ class Line:
     values: dict[str, Estimate] = field(default_factory=dict)
 
 
-def table(runs: Sequence[Path], *, form: Format = "markdown", intervals: bool = True, merge: bool = True) -> str:
+def table(
+    runs: Sequence[Path], *, form: Format = "markdown", intervals: bool = True, merge: bool = True, panel: bool = False
+) -> str:
     """The table over run folders as text.
 
     Args:
@@ -49,10 +61,14 @@ def table(runs: Sequence[Path], *, form: Format = "markdown", intervals: bool = 
         form: "markdown", "latex" (booktabs) or "csv" (all digits).
         intervals: print error bars.
         merge: runs that differ by seed alone become one row, mean and standard deviation.
+        panel: under the table (markdown only) the ranks of its rows by families of judges.
 
     Each run is shown by its `evaluation/evaluation.json` where `loopwright evaluate` has left one, otherwise by the tick of
-    its metrics.jsonl that its best checkpoint comes from. Raises InputError if there is no run, or none that was measured.
+    its metrics.jsonl that its best checkpoint comes from. Scores by a network that taught the model are marked. Raises
+    InputError if there is no run, or none that was measured, or a panel is wanted in another form than markdown.
     """
+    if panel and form != "markdown":
+        raise InputError(f"a panel is written in markdown, not in {form}. Leave --format or --panel out.")
     found = expand(runs)
     lines: list[Line] = []
     for run in found:
@@ -64,7 +80,22 @@ def table(runs: Sequence[Path], *, form: Format = "markdown", intervals: bool = 
     lines = order(merge_seeds(lines) if merge else lines)
     if form == "csv":
         return to_csv(lines)
-    return to_text(lines, latex=form == "latex", intervals=intervals)
+    text = to_text(lines, latex=form == "latex", intervals=intervals)
+    return text + panels(lines) if panel else text
+
+
+def panels(lines: Sequence[Line]) -> str:
+    """A panel for each set of rows that were measured alike on the same data."""
+    parts = []
+    for how in dict.fromkeys((line.data, line.measured, line.n) for line in lines):
+        some = [line for line in lines if (line.data, line.measured, line.n) == how]
+        page = panel_page({line.name: line.values for line in some}, {line.name: line.networks for line in some})
+        if page:
+            parts.append(f"\n## Panel of judges: {how[0]}, {how[1]}, N = {how[2]}\n\n{page}")
+    return (
+        "".join(parts)
+        or "\nA panel needs two rows measured alike, by judges of two families. Run loopwright evaluate --judge panel.\n"
+    )
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
@@ -87,7 +118,7 @@ def read_run(run: Path) -> list[Line]:
     recipe, facts = folder.read_config()
     ticks = [row for row in folder.read_metrics() if any(key.startswith("kad/") for key in row)]
     last = folder.read_metrics()[-1] if folder.metrics.exists() and folder.read_metrics() else {}
-    name, networks = recipe.name, " + ".join(recipe.discriminator.network_names) or "none"
+    name, networks = recipe.name, recipe.discriminator.network_names
     if (run / EVALUATION / FILE).is_file():
         return _from_evaluation(run, name, networks, last)
     if not ticks:
@@ -109,18 +140,21 @@ def read_run(run: Path) -> list[Line]:
     if baseline.is_file():
         values = json.loads(baseline.read_text(encoding="utf-8"))
         own.n = int(values.get("n", own.n))
+        if values.get("reference") == "train":  # too few held-out bars: what is near to training bars is no good sign
+            own.measured = "curve, against training bars"
+            return lines
         numbers = {key[len("real-") :]: Estimate(value=float(x)) for key, x in values.items() if key.startswith("real-")}
-        lines.insert(0, Line(f"real ({own.data})", "", "curve", n=own.n, real=True, data=own.data, values=numbers))
+        lines.insert(0, Line(f"{TRAINING} ({own.data})", (), "curve", n=own.n, real=True, data=own.data, values=numbers))
     return lines
 
 
-def _from_evaluation(run: Path, name: str, networks: str, last: dict[str, Any]) -> list[Line]:
+def _from_evaluation(run: Path, name: str, networks: tuple[str, ...], last: dict[str, Any]) -> list[Line]:
     result = Evaluation.read(run / EVALUATION)
     data = result.real.label
     lines = []
     for row in result.rows:
-        if row.row != "generated":
-            lines.append(Line(f"{row.row} ({data})", "", "audio", n=result.n, real=True, data=data, values=row.values))
+        if row.kind != "generated":
+            lines.append(Line(f"{row.row} ({data})", (), "audio", n=result.n, real=True, data=data, values=row.values))
             continue
         training = result.fake.training or {}
         seconds = training.get("seconds", last.get("seconds"))
@@ -207,12 +241,14 @@ def to_text(lines: Sequence[Line], *, latex: bool, intervals: bool) -> str:
     escape = _latex if latex else str
     arrows = {"up": r"$\uparrow$", "down": r"$\downarrow$"} if latex else ARROWS
     head = ["model", "F", "N", "kimg", "hours", *(["measured"] if mixed else [])]
-    head += [f"{escape(column.title)} {arrows[column.better]}" for column in columns]
+    head += [f"{escape(column.title)} {arrows[column.better]}" if column.better else escape(column.title) for column in columns]
+    sign = TAUGHT_LATEX if latex else TAUGHT
+    flattered: list[str] = []
     rows = []
     for line in lines:
         row = [
             escape(line.name + (f" ({line.seeds} seeds)" if line.seeds > 1 else "")),
-            escape(line.networks),
+            escape("" if line.real else " + ".join(line.networks) or "none"),
             str(line.n),
             "" if line.kimg is None else f"{line.kimg:.1f}",
             "" if line.hours is None else f"{line.hours:.2f}",
@@ -223,11 +259,17 @@ def to_text(lines: Sequence[Line], *, latex: bool, intervals: bool) -> str:
             text = cell(found, column.decimals, error=intervals, plus_minus=r"$\pm$" if latex else "±")
             if found is not None and not line.real and best.get((column.key, line.measured, line.data)) == found.value:
                 text = rf"\textbf{{{text}}}" if latex else f"**{text}**"
+            judge = column.key.split("/")[1] if "/" in column.key else ""
+            if found is not None and taught(judge, line.networks):
+                text = f"{text} {sign}"
+                flattered += [judge] if judge not in flattered else []
             row.append(text)
         rows.append(row)
     if latex:
-        return latex_table(head, rows, real=sum(line.real for line in lines))
-    return markdown_table(head, rows, left=2)
+        note = "% " + escape(taught_note(flattered, sign=TAUGHT)) if flattered else ""
+        return latex_table(head, rows, real=sum(line.real for line in lines)) + note
+    note = taught_note(flattered)
+    return markdown_table(head, rows, left=2) + (f"\n{note}" if note else "")
 
 
 def _best(lines: Sequence[Line], columns: Sequence[Shown]) -> dict[tuple[str, str, str], float]:
@@ -237,7 +279,7 @@ def _best(lines: Sequence[Line], columns: Sequence[Shown]) -> dict[tuple[str, st
         for race in {(line.measured, line.data) for line in lines}:
             running = [line for line in lines if not line.real and (line.measured, line.data) == race]
             values = [line.values[column.key].value for line in running if column.key in line.values]
-            if len(values) > 1:
+            if len(values) > 1 and column.better:
                 out[column.key, *race] = max(values) if column.better == "up" else min(values)
     return out
 
@@ -281,7 +323,16 @@ def to_csv(lines: Sequence[Line]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(head)
     for line in lines:
-        row: list[object] = [line.name, line.networks, int(line.real), line.measured, line.n, line.seeds, line.kimg, line.hours]
+        row: list[object] = [
+            line.name,
+            " + ".join(line.networks),
+            int(line.real),
+            line.measured,
+            line.n,
+            line.seeds,
+            line.kimg,
+            line.hours,
+        ]
         for key, parts in used.items():
             found = line.values.get(key)
             row += [None if found is None else getattr(found, part) for part in ("value", *parts)]

@@ -36,6 +36,9 @@ def refuse_nan(measured: Mapping[str, Measured], judges: Sequence[Judge]) -> Non
 def look_for_trouble(measured: Mapping[str, Measured], judges: Sequence[Judge], settings: Settings) -> list[str]:
     """One sentence for each thing. `measured` by kind: "reference", "real", "generated" and others."""
     out = [line for name, m in measured.items() for line in _of_set(name, m)]
+    rates = sorted({loop.rate_hz for m in measured.values() for loop in m.loops})
+    if rates != [RATE_HZ]:
+        out.append(f"{', '.join(f'{rate} Hz' for rate in rates)} resampled to {RATE_HZ} Hz, all that most judges hear.")
     reference, real, fake = measured["reference"], measured["real"], measured["generated"]
     out += _of_fakes(reference, real, fake)
     n = len(reference)
@@ -75,9 +78,6 @@ def _of_set(name: str, m: Measured) -> list[str]:
         out.append(f"{name}: {sources} source{'s' if sources > 1 else ''} only; intervals draw whole sources and {what}.")
     if m.skipped:
         out.append(f"{name}: {len(m.skipped)} files were left out; first: {m.skipped[0]}")
-    rates = sorted({f"{loop.rate_hz} Hz" for loop in m.loops})
-    if rates != [f"{RATE_HZ} Hz"]:
-        out.append(f"{name}: {', '.join(rates)} resampled to {RATE_HZ} Hz, all that judges hear.")
     lengths = sorted({f"{loop.seconds:.3f} s" for loop in m.loops})
     if len(lengths) > 1:
         shown = ", ".join(lengths[:4]) + (" ..." if len(lengths) > 4 else "")

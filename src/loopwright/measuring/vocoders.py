@@ -26,7 +26,7 @@ from loopwright.audio.picture import mel_sheet
 from loopwright.audio.resample import resample_circle
 from loopwright.config import MelConfig
 from loopwright.data import PreparedData
-from loopwright.errors import InputError, WeightsError
+from loopwright.errors import InputError
 from loopwright.features import Judge, load_judge
 from loopwright.files import load_tensors, save_tensors, sha256_of, write_json, write_text
 from loopwright.measuring.judging import Float32
@@ -245,15 +245,3 @@ def as_markdown(result: Comparison) -> str:
     lines.append([above, *(f"{100 * row.wrap.clicks:.1f} %" for row in rows)])
     head = f"{result.n} bars, split {result.split}, {result.mel}; kits: {', '.join(result.kits)}.\n\n"
     return head + markdown_table(["lower is better", *result.rows], lines)
-
-
-def judges_at_hand(names: Sequence[str]) -> list[str]:
-    """Those of `names` whose weights are found here."""
-    found = []
-    for name in names:
-        try:
-            load_judge(name)
-        except WeightsError:
-            continue
-        found.append(name)
-    return found

@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.files import atomic_path
-from loopwright.study.results import Curve
-
-FAILING_SHARE = 0.2  # of the ticks of a run's second half: above, the run is drawn in colour
-NO_BARS_SPREAD = 5.0  # generated bars so many times further apart than real ones are no bars any more
+from loopwright.study.results import Curve, spread_of, unfit
 
 
 def _figure(columns: int, rows: int) -> Any:
@@ -104,16 +101,12 @@ def plot_health(path: Path, curves: Sequence[Curve]) -> None:
     charts = ["saturation", "loss/d", "spread of generated / of real", "grad/g", "grad/d"]
     figure = _figure(len(charts), 1)
     axes = list(figure.subplots(1, len(charts), squeeze=False).ravel())
-    ill = [
-        c
-        for c in curves
-        if _share(c, "dominance") > FAILING_SHARE or _share(c, "collapse") > FAILING_SHARE or _spread_at_end(c) > NO_BARS_SPREAD
-    ]
+    ill = [c for c in curves if unfit(c)]
     colours = _colours([c for c in curves if c.row in {one.row for one in ill}])
     for axis, name in zip(axes, charts, strict=True):
         for curve in sorted(curves, key=lambda c: c.row in colours):  # grey lies below
             if name.startswith("spread"):
-                at, values = _spread(curve)
+                at, values = spread_of(curve)
             else:
                 at, _, values = curve.series(name)
             label = f"{curve.label} {curve.title}" if curve.row in colours else "the others"
@@ -126,20 +119,3 @@ def plot_health(path: Path, curves: Sequence[Curve]) -> None:
         axis.set_title(name, fontsize=9)
         axis.set_xlabel("thousand images", fontsize=8)
     _finish(figure, axes, path)
-
-
-def _share(curve: Curve, key: str) -> float:
-    values = curve.series(key)[2]
-    values = values[len(values) // 2 :]
-    return sum(values) / len(values) if values else 0.0
-
-
-def _spread(curve: Curve) -> tuple[list[float], list[float]]:
-    """(kimg, mean distance of generated bars over that of real ones)."""
-    rows = [t for t in curve.ticks if t.get("pairwise/real")]
-    return [t["kimg"] for t in rows], [t["pairwise/fake"] / t["pairwise/real"] for t in rows]
-
-
-def _spread_at_end(curve: Curve) -> float:
-    values = _spread(curve)[1]
-    return values[-1] if values else 1.0

@@ -78,7 +78,7 @@ def read_run(folder: Path, number: int, row: RowConfig, seed: int) -> Curve:
         curve.recipe = _json(files.config)["recipe"]
         curve.env, curve.real = _json(run / "env.json"), _json(run / "baseline.json")
         if (run / "evaluation" / FILE).exists():
-            curve.final = {one.row: one.values for one in Evaluation.read(run / "evaluation").rows}
+            curve.final = {one.kind: one.values for one in Evaluation.read(run / "evaluation").rows}
     failure = folder / "failure.txt"
     if failure.exists():
         curve.failure = failure.read_text(encoding="utf-8").strip()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
+from typing import Literal
 
-from loopwright.measuring.report import cell, markdown_table, number
-from loopwright.study.results import LAST, MEASURES, StudyResult
+from loopwright.measuring.report import NOTHING, TAUGHT, cell, markdown_table, number, taught, taught_note
+from loopwright.study.results import LAST, MEASURES, SpeedUp, StudyResult, Summary
 
 DECIMALS = {"fad": 2, "kad": 2, "density": 2, "coverage": 2, "is": 2, "fad_inf": 2}
 Columns = list[tuple[str, str]]  # (measure, judge)
@@ -45,7 +47,7 @@ def _head(result: StudyResult) -> str:
         + f", seeds {seeds}. {where}, torch {machine.get('torch', '?')}.\n\n"
         "Numbers are means over seeds with their range in brackets, at the measurement with the lowest KAD by "
         f"{study['judge']}. Embeddings are taken from log-mels during training. "
-        "`real` is as many training bars against the same held-out ones: the best to hope for.\n"
+        "`training bars`: as many of them against the same held-out ones, which is what copying scores.\n"
     )
 
 
@@ -58,19 +60,33 @@ def _rows(result: StudyResult) -> list[str]:
     whole = [row for row in result.rows if row.label not in early and (row.kimg or row.failures)]
     real = next((row.real for row in result.rows if any(key.startswith("kad/") for key in row.real)), None)
     parts = []
+    flattered: list[str] = []
     for when in ("best", "last"):
         if when == "last":
             parts.append("\n## At the end of the run\n\nNo tick is chosen here: nothing is owed to a lucky measurement.\n")
         lines: list[list[str]] = []
         if real is not None:
-            lines.append(["", "real", *(cell(real.get(f"{a}/{b}"), DECIMALS[a], single=True) for a, b in columns), "", "", ""])
+            lines.append(
+                ["", "training bars", *(cell(real.get(f"{a}/{b}"), DECIMALS[a], single=True) for a, b in columns), "", "", ""]
+            )
         for row in whole:
             values = row.best if when == "best" else row.last
-            cells = [cell(values.get(f"{a}/{b}"), DECIMALS[a], single=True) for a, b in columns]
-            shares = ["–" if share is None else f"{share:.0%}" for share in (row.dominance, row.collapse)]
+            cells = [_marked(cell(values.get(f"{a}/{b}"), DECIMALS[a], single=True), b, row, flattered) for a, b in columns]
+            shares = [NOTHING if share is None else f"{share:.0%}" for share in (row.dominance, row.collapse)]
             lines.append([row.label, row.title, *cells, number(row.images_per_s), *shares])
         parts.append(markdown_table(head, lines))
+        if flattered:
+            parts.append(taught_note(flattered))
     return parts
+
+
+def _marked(text: str, judge: str, row: Summary, flattered: list[str]) -> str:
+    """A cell, with a sign if the judge taught the row; such judges are added to `flattered`."""
+    if text == NOTHING or not taught(judge, row.taught_by):
+        return text
+    if judge not in flattered:
+        flattered.append(judge)
+    return f"{text} {TAUGHT}"
 
 
 def _questions(result: StudyResult) -> str:
@@ -101,25 +117,39 @@ def _finals(result: StudyResult) -> list[str]:
 
 
 def _speed(result: StudyResult) -> str:
-    base = result.study["baseline"]
+    """Ratios of each row over seeds, by every judge and over all."""
+    base, judges = result.study["baseline"], result.judges
+    flattered: list[str] = []
     lines = []
-    for s in result.speed:
-        lines.append(
-            [
-                s.label, str(s.seed), number(s.target), number(s.kimg_base), number(s.kimg_other),
-                number(s.images_ratio, "x"), number(s.seconds_ratio, "x"),
-                number(s.base_needs_for_others_best) if s.base_needs_for_others_best is not None
-                else f"> {s.kimg_of_base:.3g}",
-                number(s.other_needs_for_bases_best) if s.other_needs_for_bases_best is not None
-                else f"> {s.kimg_of_other:.3g}",
-            ]
-        )  # fmt: skip
-    head = ["row", "seed", "target", f"kimg of {base}", "kimg of row", "images", "seconds",
-            f"{base} to row's best, kimg", f"row to {base}'s best, kimg"]  # fmt: skip
-    return (
-        f"\n## How much sooner than {base}\n\nBy the lowest KAD ({result.study['judge']}) so far. `target` is the score that "
-        f"both reach; ratios above 1 say the row is quicker than {base}.\n\n"
-    ) + markdown_table(head, lines)
+    for row in result.rows:
+        mine = [s for s in result.speed if s.label == row.label]
+        if mine:
+            cells = [_marked(_range([s for s in mine if s.judge == j], "images"), j, row, flattered) for j in judges]
+            honest = [s for s in mine if not taught(s.judge, row.taught_by)]
+            lines.append([row.label, row.title, *cells, _range(honest, "images"), _range(honest, "seconds")])
+    head = ["row", "model", *(f"images, {judge}" for judge in judges), "images, all others", "seconds, all others"]
+    out = (
+        f"\n## How much sooner than {base}\n\nImages (seconds) that {base} needs for the lowest KAD that both reach, over "
+        "those the row needs: above 1 the row is quicker. Lowest to highest over seeds, and over all judges that did not teach "
+        "the row; > and < where one was there at its first measurement, – where both were.\n\n"
+    ) + markdown_table(head, lines, left=2)
+    if flattered:
+        out += "\n" + taught_note(flattered)
+    failing = {row.label: sorted(set(row.unfit.values())) for row in result.rows if row.unfit}
+    if failing:
+        told = "".join(f"* {label}: {'; '.join(why)}\n" for label, why in failing.items())
+        out += f"\nRuns without a speed-up, because what they made fails:\n\n{told}"
+    return out
+
+
+def _range(some: Sequence[SpeedUp], what: Literal["images", "seconds"]) -> str:
+    """`1.2x to >5.0x`, lowest to highest; bounds are marked."""
+    signs = {"": "", "at least": "> ", "at most": "< "}
+    found = sorted((value, signs[s.bound]) for s in some if (value := s.images if what == "images" else s.seconds) is not None)
+    if not found:
+        return NOTHING
+    ends = [f"{sign}{number(value, 'x')}" for value, sign in (found[0], found[-1])]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def to_csv(result: StudyResult) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from loopwright.measuring.report import taught
 from loopwright.measuring.results import Estimate, Result
+from loopwright.measuring.sides import networks_of
 from loopwright.study.config import RowConfig, StudyConfig
 
 MEASURES = ("fad", "kad", "density", "coverage", "is")
@@ -37,20 +39,34 @@ class Curve:
         return [r["kimg"] for r in rows], [r["seconds"] for r in rows], [r[key] for r in rows]
 
 
+class Reached(Result, frozen=True):
+    """Where a score is reached first. `first`: at the first measurement already, so perhaps much sooner than `at`."""
+
+    at: float
+    first: bool
+
+
 class SpeedUp(Result, frozen=True):
-    """How much sooner a row gets where the baseline gets, for one seed. Ratios above 1 say that the row is quicker."""
+    """How much sooner a row gets where the baseline gets, by the lowest KAD of one judge so far, for one seed.
+
+    target: the worse of the two best scores: the one that both reach. images, seconds: what the baseline needs over what the
+    row needs; above 1 the row is quicker. bound: "" if both are known; "at least" or "at most" if one of them was there at its
+    first measurement. If both were, there is no ratio.
+    """
 
     label: str
     seed: int
-    target: float  # the score that both reach
-    kimg_base: float
-    kimg_other: float
+    judge: str
+    target: float
+    kimg_base: Reached
+    kimg_other: Reached
     kimg_of_base: float  # seen in all
     kimg_of_other: float
-    images_ratio: float | None = None
-    seconds_ratio: float | None = None
-    base_needs_for_others_best: float | None = None  # kimg; None: never got there
-    other_needs_for_bases_best: float | None = None
+    images: float | None = None
+    seconds: float | None = None
+    bound: Literal["", "at least", "at most"] = ""
+    base_needs_for_others_best: Reached | None = None  # None: never got there
+    other_needs_for_bases_best: Reached | None = None
 
 
 class Question(Result, frozen=True):
@@ -71,12 +87,14 @@ class Summary(Result, frozen=True):
     label: str
     title: str
     recipe: str
+    taught_by: tuple[str, ...]  # networks: as judges they flatter it
     failures: dict[str, str]  # by seed
+    unfit: dict[str, str]  # by seed: what went wrong in a run that came to its end; it takes no part in speed-ups
     seeds: tuple[int, ...]  # those with a curve
     kimg: tuple[float, ...]
     best: dict[str, Estimate]  # at the measurement with the lowest KAD by the study's judge
     last: dict[str, Estimate]  # at the end
-    real: dict[str, Estimate]  # training bars against the same reference
+    real: dict[str, Estimate]  # training bars against the same reference: what copying scores
     images_per_s: float | None = None
     saturation: float | None = None
     collapse: float | None = None
@@ -100,11 +118,13 @@ def study_result(study: StudyConfig, data: Path, curves: Sequence[Curve]) -> Stu
     """All that follows from the curves of a study's runs."""
     judges = sorted({key.split("/", 1)[1] for c in curves for tick in c.ticks for key in tick if key.startswith("kad/")})
     by_label = {row.label: [c for c in curves if c.label == row.label] for row in study.row}
-    base = {curve.seed: curve for curve in by_label.get(study.baseline, ())}
+    fit = [curve for curve in curves if not unfit(curve)]
+    base = {curve.seed: curve for curve in fit if curve.label == study.baseline}
     speed = [
-        speed_up(base[curve.seed], curve, f"kad/{study.judge}")
-        for curve in curves
+        speed_up(base[curve.seed], curve, judge)
+        for curve in fit
         if curve.label != study.baseline and curve.seed in base
+        for judge in judges
     ]
     questions = [question(row, by_label[row.label], by_label[row.against], judges) for row in study.row if row.against]
     return StudyResult(
@@ -118,52 +138,97 @@ def study_result(study: StudyConfig, data: Path, curves: Sequence[Curve]) -> Stu
     )
 
 
+FAILING_SHARE = 0.2  # of the ticks of a run's second half
+NO_BARS_SPREAD = 5.0  # generated bars so many times further apart than real ones are no bars any more
+LEAST_COVERAGE = 0.2  # of finished audio, by every judge that did not teach
+
+
+def unfit(curve: Curve) -> str:
+    """Why a run is no competitor, "" if it is one: collapsed, dominated, no bars, or failing as finished audio."""
+    for key, what in (("dominance", "dominated by its discriminator"), ("collapse", "collapsed")):
+        if second_half(curve, key) > FAILING_SHARE:
+            return what
+    _, spread = spread_of(curve)
+    if spread and spread[-1] > NO_BARS_SPREAD:
+        return f"its bars are {spread[-1]:.0f} times as far apart as real ones"
+    taught_by = networks_of(curve.recipe)
+    coverage = {
+        key.split("/")[1]: x.value for key, x in curve.final.get("generated", {}).items() if key.startswith("coverage/")
+    }
+    others = [value for judge, value in coverage.items() if not taught(judge, taught_by)]
+    if others and max(others) < LEAST_COVERAGE:
+        return f"finished audio covers {max(others):.2f} of real loops at best"
+    return ""
+
+
+def second_half(curve: Curve, key: str) -> float:
+    """Mean of a value over the second half of a run's ticks."""
+    values = curve.series(key)[2]
+    values = values[len(values) // 2 :]
+    return sum(values) / len(values) if values else 0.0
+
+
+def spread_of(curve: Curve) -> tuple[list[float], list[float]]:
+    """(kimg, mean distance of generated bars over that of real ones)."""
+    rows = [t for t in curve.ticks if t.get("pairwise/real")]
+    return [t["kimg"] for t in rows], [t["pairwise/fake"] / t["pairwise/real"] for t in rows]
+
+
 def best_so_far(values: Sequence[float]) -> list[float]:
     """The lowest value up to each point."""
     return np.minimum.accumulate(np.asarray(values, dtype=np.float64)).tolist() if len(values) else []
 
 
-def reach(at: Sequence[float], values: Sequence[float], target: float) -> float | None:
-    """Where the lowest value so far first comes down to `target`, interpolated between measurements; None: nowhere."""
+def reach(at: Sequence[float], values: Sequence[float], target: float) -> Reached | None:
+    """Where the lowest value so far first comes down to `target`; None: nowhere.
+
+    Interpolated between two measurements, never before the first: what a model without training scores says nothing of the way
+    from there.
+    """
     lowest = best_so_far(values)
     for i, value in enumerate(lowest):
         if value <= target:
-            if i == 0 or lowest[i - 1] == value:
-                return float(at[i])
+            if i == 0:
+                return Reached(at=float(at[0]), first=True)
             share = (lowest[i - 1] - target) / (lowest[i - 1] - value)
-            return float(at[i - 1] + share * (at[i] - at[i - 1]))
+            return Reached(at=float(at[i - 1] + share * (at[i] - at[i - 1])), first=False)
     return None
 
 
-def speed_up(base: Curve, other: Curve, key: str) -> SpeedUp | None:
-    """How much sooner `other` gets where `base` gets, and the reverse, by the lowest `key` so far.
-
-    `target` is the worse of the two best scores: the one that both reach. Ratios above 1 say that `other` is quicker.
-    None if either was never measured.
-    """
-    (k0, s0, v0), (k1, s1, v1) = base.series(key), other.series(key)
+def speed_up(base: Curve, other: Curve, judge: str) -> SpeedUp | None:
+    """How much sooner `other` gets where `base` gets, by the lowest KAD of a judge so far. None if either has none."""
+    (k0, s0, v0), (k1, s1, v1) = (_trained(curve, f"kad/{judge}") for curve in (base, other))
     if not v0 or not v1:
         return None
     target = max(min(v0), min(v1))
-    images, others = reach(k0, v0, target), reach(k1, v1, target)
-    seconds, other_seconds = reach(s0, v0, target), reach(s1, v1, target)
-    assert images is not None
-    assert others is not None
-    assert seconds is not None
-    assert other_seconds is not None
+    images = reach(k0, v0, target), reach(k1, v1, target)
+    seconds = reach(s0, v0, target), reach(s1, v1, target)
+    assert images[0] is not None
+    assert images[1] is not None
+    assert seconds[0] is not None
+    assert seconds[1] is not None
+    known = not (images[0].first and images[1].first)
     return SpeedUp(
         label=other.label,
         seed=other.seed,
+        judge=judge,
         target=target,
-        kimg_base=images,
-        kimg_other=others,
-        images_ratio=images / others if others else None,
-        seconds_ratio=seconds / other_seconds if other_seconds else None,
-        base_needs_for_others_best=reach(k0, v0, min(v1)),
-        other_needs_for_bases_best=reach(k1, v1, min(v0)),
+        kimg_base=images[0],
+        kimg_other=images[1],
         kimg_of_base=k0[-1],
         kimg_of_other=k1[-1],
+        images=images[0].at / images[1].at if known and images[1].at else None,
+        seconds=seconds[0].at / seconds[1].at if known and seconds[1].at else None,
+        bound="at least" if images[1].first else "at most" if images[0].first else "",
+        base_needs_for_others_best=reach(k0, v0, min(v1)),
+        other_needs_for_bases_best=reach(k1, v1, min(v0)),
     )
+
+
+def _trained(curve: Curve, key: str) -> tuple[list[float], list[float], list[float]]:
+    """(kimg, seconds, value) without the measurement before any training."""
+    rows = [row for row in zip(*curve.series(key), strict=True) if row[0] > 0]
+    return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
 
 
 def question(row: RowConfig, asked: Sequence[Curve], base: Sequence[Curve], judges: Sequence[str]) -> Question | None:
@@ -221,7 +286,9 @@ def summary(study: StudyConfig, row: RowConfig, curves: Sequence[Curve], judges:
         label=row.label,
         title=row.name,
         recipe=row.recipe,
+        taught_by=next((networks_of(c.recipe) for c in curves if c.recipe), ()),
         failures={str(c.seed): c.failure for c in curves if c.failure},
+        unfit={str(c.seed): why for c in curves if (why := unfit(c))},
         seeds=tuple(c.seed for c in curves if len(c.ticks) > 1),
         kimg=tuple(c.ticks[-1]["kimg"] for c in curves if c.ticks),
         best=_over_seeds(best, keys),
