@@ -20,7 +20,6 @@ import torch
 
 from loopwright import metrics
 from loopwright.audio.io import read_audio
-from loopwright.audio.resample import resample_circle
 from loopwright.audio.stretch import stretch_circle
 from loopwright.features import load_judge
 from loopwright.measuring.cache import EmbeddingCache
@@ -28,7 +27,6 @@ from loopwright.measuring.measured import Ears, Measured
 from loopwright.measuring.novelty import Bank
 from loopwright.measuring.settings import Settings
 from loopwright.measuring.sides import Entry, Reading, Side
-from loopwright.metrics.loops import wrap_jump
 
 RATE = 48_000
 BAR = 96_000
@@ -109,12 +107,11 @@ class Bars(Side):
         self.label = folder.name
         self.entries = [Entry(row["file"], 1, row["source"], row["split"]) for row in rows]
 
-    def read(self, index: int, rate_hz: int) -> Reading:
+    def read(self, index: int) -> Reading:
         x = read_audio(self.folder / self.rows[index]["file"]).samples[:, 0].astype(np.float64)
         if self.spoil is not None:
             x = self.spoil(x, np.random.default_rng((self.seed, index)))
-        wave = x.astype(np.float32)
-        return Reading(resample_circle(wave, round(len(wave) * rate_hz / RATE)), 1, RATE, float(wrap_jump(wave[None])[0]))
+        return Reading(x.astype(np.float32), RATE, 1)
 
 
 HIGHER_IS_WORSE = {
@@ -192,10 +189,10 @@ def main() -> None:
     by_file = {row["file"]: int(turn) for row, turn in zip(copies, turns, strict=True)}
     plain_read = side.read
 
-    def turned(index: int, rate_hz: int) -> Reading:
-        read = plain_read(index, rate_hz)
-        turn = by_file[copies[index]["file"]] * len(read.samples) // 256
-        return Reading(np.roll(read.samples, turn) * np.float32(0.7), 1, read.rate_hz, read.wrap)
+    def turned(index: int) -> Reading:
+        reading = plain_read(index)
+        turn = by_file[copies[index]["file"]] * len(reading.samples) // 256
+        return Reading(np.roll(reading.samples, turn) * np.float32(0.7), RATE, 1)
 
     side.read = turned  # type: ignore[method-assign]
     print("memorised copies", flush=True)

@@ -16,9 +16,12 @@ from loopwright.cli.evaluate import evaluate as command
 from loopwright.data.prepared import PreparedData
 from loopwright.errors import InputError, LoopwrightError, WeightsError
 from loopwright.features import Judge, load_judge
-from loopwright.measuring.evaluate import evaluate, split
+from loopwright.measuring.evaluate import evaluate
+from loopwright.measuring.page import to_markdown
+from loopwright.measuring.report import TAUGHT
 from loopwright.measuring.results import Evaluation, JudgeFacts
-from loopwright.measuring.sides import FolderSide, PreparedSide
+from loopwright.measuring.rows import halves
+from loopwright.measuring.sides import FolderSide
 
 
 def test_every_number_is_the_metric_of_the_embeddings(real: Path, fake: Path, tmp_path: Path) -> None:
@@ -26,15 +29,15 @@ def test_every_number_is_the_metric_of_the_embeddings(real: Path, fake: Path, tm
     got = evaluate(real, fake, tmp_path, dataclasses.replace(QUICK, pictures=True))
     judge = load_judge(JUDGE)
     side = FolderSide(real)
-    reference, held, _ = split(side, QUICK, whole=False)
+    reference, held = halves(side, np.arange(20), seed=QUICK.seed, notes=[])
     assert len(reference) == len(held) == 10
     a, b, c = (
         judge.embed(np.stack([soundfile.read(p, dtype="float32")[0] for p in paths]))
         for paths in ([side.paths[i] for i in reference], [side.paths[i] for i in held], sorted(fake.iterdir()))
     )
     rows = {row.row: row.values for row in got.rows}
-    assert list(rows) == ["held-out real", "generated"]
-    for name, x in (("held-out real", b), ("generated", c)):
+    assert list(rows) == ["real against real", "generated"]
+    for name, x in (("real against real", b), ("generated", c)):
         assert rows[name][f"fad/{JUDGE}"].value == pytest.approx(metrics.fad(a, x), rel=1e-6)
         assert rows[name][f"kad/{JUDGE}"].value == pytest.approx(metrics.kad(a, x), rel=1e-6)
         expected = metrics.prdc(a, x, 2)
@@ -47,7 +50,7 @@ def test_every_number_is_the_metric_of_the_embeddings(real: Path, fake: Path, tm
     assert Evaluation.read(tmp_path) == got
     page = (tmp_path / "evaluation.md").read_text()
     assert "N = 10 loops in every row" in page
-    assert "| held-out real |" in page
+    assert "| real against real |" in page
     for name in ("evaluation.png", "neighbours.png"):
         assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
     assert any("does not fill the 1024 x 1024 covariance" in w for w in got.warnings)
@@ -95,7 +98,7 @@ def test_rates_and_lengths_may_differ_and_are_said(real: Path, tmp_path: Path) -
     (mixed / "broken.wav").write_bytes(b"RIFF no audio here")
     got = evaluate(real, mixed, tmp_path / "out", dataclasses.replace(QUICK, n=10, metrics=("kad", "loops")))
     notes = "\n".join(got.warnings)
-    assert "44100 Hz resampled to 16000 Hz" in notes
+    assert "16000 Hz, 44100 Hz resampled to 16000 Hz" in notes
     assert "2 different lengths (2.000 s, 2.500 s)" in notes
     assert "1 files were left out; first: broken.wav" in notes
 
@@ -108,25 +111,66 @@ def test_the_same_folder_on_both_sides_is_said_to_be_that(real: Path, tmp_path: 
 def test_a_run_is_measured_with_its_vocoder_and_knows_its_training_set(
     prepared: PreparedData, run: Path, tmp_path: Path
 ) -> None:
-    settings = dataclasses.replace(QUICK, metrics=("kad", "loops", "novelty"), n=6, vocoder="griffinlim")
+    settings = dataclasses.replace(QUICK, metrics=("kad", "loops", "novelty"), vocoder="griffinlim")
     got = evaluate(prepared.path, run, tmp_path, settings)
-    assert [row.row for row in got.rows] == ["held-out real", "vocoded real", "generated"]
+    assert [row.row for row in got.rows] == ["test against test", "training bars", "vocoded test bars", "generated"]
+    assert got.n == 6  # half of the twelve test bars, and as many in every row
+    assert {row.set.loops for row in got.rows} == {6}
     assert got.fake.vocoder == "griffinlim"
+    assert got.fake.training is not None
     assert got.fake.training["kimg"] == 1.0
+    assert got.novelty is not None
     assert got.novelty.training == "tiny, 30 training loops"
-    assert got.real.reference.startswith("splits test and validation")
-    values = {row.row: row.values[f"kad/{JUDGE}"].value for row in got.rows}
-    assert values["generated"] > values["vocoded real"]  # an untrained generator is worse than a vocoder
+    assert got.novelty.real == "test against test"
+    assert got.real.reference == "half of split test, by source"
+    assert got.reference.sources == 3
+    assert got.reference.drawn == "sources"
+    values = {row.kind: row.values[f"kad/{JUDGE}"].value for row in got.rows}
+    assert values["generated"] > values["vocoded"]  # an untrained generator is worse than a vocoder
     assert list((tmp_path).glob("work/*")) == []
 
 
-def test_sources_stay_on_one_side_of_thesplit(prepared: PreparedData) -> None:
-    side = PreparedSide(prepared.path)
-    side.entries = [dataclasses.replace(x, split="") for x in side.entries]
-    a, b, how = split(side, QUICK, whole=False)
-    assert not {side.entries[i].source for i in a} & {side.entries[i].source for i in b}
-    assert len(a) + len(b) == len(side)
-    assert "by source" in how
+def test_a_judge_that_taught_is_marked_beside_its_scores_alone(prepared: PreparedData, run: Path, tmp_path: Path) -> None:
+    settings = dataclasses.replace(QUICK, metrics=("kad",), vocoder="griffinlim")
+    got = evaluate(prepared.path, run, tmp_path, settings)
+    assert got.fake.taught_by == (JUDGE,)  # as recipe tiny says
+    marked = [line for line in to_markdown(got).splitlines() if TAUGHT in line]
+    assert len(marked) == 2
+    assert marked[0].startswith(f"| generated {TAUGHT} |")
+    assert marked[1].startswith(f"{TAUGHT} by a network that taught the model ({JUDGE})")
+    other = got.model_copy(update={"fake": got.fake.model_copy(update={"taught_by": ("yamnet", "mel")})})
+    assert TAUGHT not in to_markdown(other)  # other weights of the same network
+
+
+def test_music_is_measured_without_any_judge(real: Path, fake: Path, tmp_path: Path) -> None:
+    """Against the metric itself, file by file."""
+    got = evaluate(real, fake, tmp_path, dataclasses.replace(QUICK, judges=(), metrics=("music", "loops")))
+    assert got.judges == ()
+    assert got.kits is None
+    waves = np.stack([soundfile.read(p, dtype="float32")[0] for p in sorted(fake.iterdir())])
+    expected = metrics.summarise_music(metrics.musical_features(waves, 16_000, 1))
+    values = got.values_of("generated")
+    for key in ("rise_db", "crest_db", "onsets", "grid_ms", "level_db"):
+        assert values[f"music/{key}"].value == pytest.approx(expected[key], rel=1e-4), key
+    assert "music/ks_rise_db" in values
+    page = (tmp_path / "evaluation.md").read_text()
+    assert "## Music: attacks, level, pattern" in page
+    assert "Judge" not in page
+
+
+def test_what_applies_to_no_loop_has_no_figure(real: Path, fake: Path, tmp_path: Path) -> None:
+    """Noise bursts have no notes: with a transcriber there is no tuning and no key, and no zero in their place."""
+    try:
+        load_judge("basic_pitch")
+    except WeightsError:
+        pytest.skip("the transcriber's file is not on this machine")
+    got = evaluate(real, fake, tmp_path, dataclasses.replace(QUICK, judges=(), metrics=("music",)))
+    values = got.values_of("generated")
+    assert values["music/loops_with_notes"].value == 0.0
+    assert not {"music/tuning_r", "music/cents_off", "music/in_key", "music/entropy"} & set(values)
+    assert got.reference_music is not None
+    assert "in_key" not in got.reference_music
+    assert "tuning_r" not in got.reference_music
 
 
 def test_a_nan_embedding_names_its_file(real: Path, fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,8 +189,10 @@ def test_bad_input_is_named(real: Path, fake: Path, tmp_path: Path) -> None:
         evaluate(real, fake, out, dataclasses.replace(QUICK, k=5))
     with pytest.raises(InputError, match="no metric fid"):
         evaluate(real, fake, out, dataclasses.replace(QUICK, metrics=("fid",)))
-    with pytest.raises(InputError, match="no judge given"):
-        evaluate(real, fake, out, dataclasses.replace(QUICK, judges=()))
+    with pytest.raises(InputError, match="kad: all need a judge"):
+        evaluate(real, fake, out, dataclasses.replace(QUICK, judges=(), metrics=("kad",)))
+    with pytest.raises(InputError, match="a judge is named twice"):
+        evaluate(real, fake, out, dataclasses.replace(QUICK, judges=(JUDGE, JUDGE)))
     with pytest.raises(InputError, match="no loops of split 'test'"):
         evaluate(real, fake, out, dataclasses.replace(QUICK, split="test"))
     with pytest.raises(LoopwrightError, match="no feature network 'nobody'"):
@@ -208,6 +254,7 @@ def test_the_loop_classifier_gives_the_inception_score_and_the_tagger_none(real:
     expected = metrics.inception_score(judge.probabilities(clips), splits=1).mean
     assert expected > 1.05
     assert values["generated"]["is/scnn_loop"].value == pytest.approx(expected, rel=1e-5)
-    assert "is/scnn_loop" in values["held-out real"]
+    assert values["generated"]["is10/scnn_loop"].value == pytest.approx(expected, rel=1e-5)  # ten loops make one part
+    assert "is/scnn_loop" in values["real against real"]
     assert f"is/{JUDGE}" not in values["generated"]
     assert "| IS ↑ |" in (tmp_path / "evaluation.md").read_text()

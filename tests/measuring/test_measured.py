@@ -10,7 +10,7 @@ from loopwright.measuring.measured import Heard, Measured, Patterns, band_edges,
 from loopwright.measuring.sides import Entry
 
 
-def some(bars: list[int]) -> Measured:
+def some(bars: list[int], *, music: bool = False) -> Measured:
     """Loops of so many bars, every number in which tells which loop it is of."""
     n = len(bars)
     entries = [Entry(f"{i}.wav", b, f"source {i // 2}") for i, b in enumerate(bars)]
@@ -22,6 +22,7 @@ def some(bars: list[int]) -> Measured:
         embeddings={"j": np.stack([number, -number], axis=1).astype(np.float32)},
         probabilities={"j": np.stack([number, 1 - number], axis=1).astype(np.float32)},
         features=metrics.LoopFeatures(*[number] * 7, steps=np.tile(number[:, None, None], (1, 3, 16))),
+        music=metrics.MusicalFeatures(*[number] * 17, key=owner[:0], key_fits=owner[:0]) if music else None,
         patterns=Patterns(np.tile(owner[:, None, None].astype(np.float32), (1, 2, 4)), owner),
     )
 

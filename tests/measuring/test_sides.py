@@ -18,12 +18,12 @@ def test_model_loops_depend_on_their_number_alone(run: Path, tmp_path: Path) -> 
     few = open_side(run, count=3, seed=5, vocoder="griffinlim")
     more = open_side(run, count=20, seed=5, vocoder="griffinlim", keep=tmp_path)
     assert isinstance(few, ModelSide)
-    np.testing.assert_array_equal(few.read(2, 16_000).samples, more.read(2, 16_000).samples)
+    np.testing.assert_array_equal(few.read(2).at(16_000), more.read(2).at(16_000))
     kept = list(tmp_path.glob("*.npy"))
     assert len(kept) == 1
     again = open_side(run, count=20, seed=5, vocoder="griffinlim", keep=tmp_path)
-    assert (again.read(2, 16_000).samples == more.read(2, 16_000).samples).all()
-    assert not np.allclose(few.read(2, 16_000).samples, open_side(run, count=3, seed=6).read(2, 16_000).samples)
+    assert (again.read(2).at(16_000) == more.read(2).at(16_000)).all()
+    assert not np.allclose(few.read(2).at(16_000), open_side(run, count=3, seed=6).read(2).at(16_000))
 
 
 def test_vocoded_side_keeps_length_and_order(prepared: PreparedData) -> None:
@@ -32,11 +32,11 @@ def test_vocoded_side_keeps_length_and_order(prepared: PreparedData) -> None:
     side = PreparedSide(prepared.path)
     vocoded = VocodedSide(side, [4, 2], load_vocoder("griffinlim", LOOP16))
     assert [x.name for x in vocoded.entries] == ["4.wav#0", "2.wav#0"]
-    out, original = vocoded.read(1, 16_000).samples, side.read(2, 16_000).samples
+    out, original = vocoded.read(1).at(16_000), side.read(2).at(16_000)
     assert out.shape == original.shape
     log_mel = LogMel(LOOP16)
     gap = (log_mel(torch.from_numpy(out)) - log_mel(torch.from_numpy(original))).abs().mean()
-    shuffled = (log_mel(torch.from_numpy(vocoded.read(0, 16_000).samples)) - log_mel(torch.from_numpy(original))).abs().mean()
+    shuffled = (log_mel(torch.from_numpy(vocoded.read(0).at(16_000))) - log_mel(torch.from_numpy(original))).abs().mean()
     assert gap < 0.3 < shuffled
 
 
@@ -51,7 +51,7 @@ def test_vocoding_is_kept_while_an_evaluation_runs(prepared: PreparedData, tmp_p
     vocoder = Counting()
     for _ in range(2):  # the second time as after an interruption
         side = VocodedSide(PreparedSide(prepared.path), [4, 2], vocoder, keep=tmp_path / "work")  # type: ignore[arg-type]
-        first, second = side.read(0, 16_000).samples, side.read(1, 16_000).samples
+        first, second = side.read(0).at(16_000), side.read(1).at(16_000)
         assert not np.allclose(first, second)
     assert vocoder.calls == 2
     assert len(list((tmp_path / "work").iterdir())) == 2
@@ -68,7 +68,7 @@ def test_bars_come_from_the_table_then_the_file_then_the_length(tmp_path: Path) 
     write_wav(tmp_path / "unknown.wav", x, 16_000)
     (tmp_path / "loops.csv").write_text("file,bars,source,split\nsaid.wav,4,pack one,test\n")
     side = FolderSide(tmp_path)
-    assert {loop.name: side.read(i, 16_000).bars for i, loop in enumerate(side.entries)} == {
+    assert {loop.name: side.read(i).bars for i, loop in enumerate(side.entries)} == {
         "said.wav": 4,
         "acid.wav": 1,
         "unknown.wav": 2,

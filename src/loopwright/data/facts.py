@@ -45,6 +45,7 @@ SPLITS = {
     "dev": "validation",
     "test": "test",
     "testing": "test",
+    "locked": "locked",  # a second test that nothing looks at unless asked for by name
 }
 _FILE_COLUMNS = ("file", "filename", "file_name", "path", "name")
 _ALIASES = {

@@ -64,7 +64,7 @@ def with_interval(
 
 
 def music_summary(features: MusicalFeatures) -> dict[str, float]:
-    """`metrics.summarise_music` without medians over fewer than 5 loops (NaN): the key of one loop in a hundred says nothing."""
+    """`metrics.summarise_music`, NaN for medians over fewer than 5 loops: the key of one loop in a hundred says nothing."""
     out = metrics.summarise_music(features)
     applies = {name: int(np.isfinite(getattr(features, name)).sum()) for name in MEASURES}
     applies |= {"cents_off": applies["tuning_offset"], "keys_fitting": int((features.key >= 0).sum())}

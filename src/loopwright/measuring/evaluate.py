@@ -162,8 +162,11 @@ def _novelty(out: Path, chosen: Plan, measured: dict[str, Measured], settings: S
         bank = Bank.read(side, chosen.training.rows, functools.partial(report, "training set"))
         of = f"{side.label}, {len(bank)} training loops"
     else:
-        side, bank = chosen.rows[0].side, Bank.of(measured["reference"])
-        of = f"{side.label}, {len(bank)} real loops of the reference, for each real one those of other sources"
+        side, sets = chosen.rows[0].side, [measured["reference"]]
+        if real_row.side is side:
+            sets.append(real)
+        bank = Bank.of(*sets)
+        of = f"{side.label}, {len(bank)} real loops, for each real one those of other sources"
     found = search(bank, real, generated, functools.partial(report, "novelty"))
     if settings.pictures:
         neighbour_sheet(out / "neighbours.png", side, bank, chosen.fake, generated, found.nearest)

@@ -171,8 +171,10 @@ class Ears:
 
     def _chunk(self, entries: Sequence[Entry], rows: Sequence[int], readings: Sequence[Reading]) -> _Chunk:
         """Some loops that fit into memory together."""
-        rates = {RATE_HZ, *(judge.rate_hz for judge in self.judges)}
-        clips = {rate: [judge_clip(reading.at(rate), rate) for reading in readings] for rate in sorted(rates)}
+        plain = [reading.at(RATE_HZ) for reading in readings]
+        clips = {RATE_HZ: [judge_clip(samples) for samples in plain]}
+        for rate in {judge.rate_hz for judge in self.judges} - {RATE_HZ}:
+            clips[rate] = [judge_clip(reading.at(rate), rate) for reading in readings]
         keys = {rate: [content_hash(clip) for clip in some] for rate, some in clips.items()}
 
         def through(judges: Sequence[Judge], what: What) -> dict[str, Float32]:
@@ -181,8 +183,8 @@ class Ears:
         features: list[LoopFeatures] = []
         bars: list[Float32] = []
         owner: list[int] = []
-        for number, reading in enumerate(readings):
-            grid, picture = on_grid(reading)
+        for number, (reading, samples) in enumerate(zip(readings, plain, strict=True)):
+            grid, picture = on_grid(samples, reading.bars)
             one = metrics.loop_features(grid[None], picture[None], bars=reading.bars, edges=self._edges)
             features.append(dataclasses.replace(one, wrap=np.array([reading.wrap])))
             patterns = patterns_of(picture, reading.bars)
@@ -228,9 +230,9 @@ def _heard(entry: Entry, row: int, reading: Reading, digest: str) -> Heard:
     )
 
 
-def on_grid(reading: Reading) -> tuple[Float32, Float32]:
-    """A loop brought to 120 BPM as a circle, (N,), and its log-mel in LOOP16, (M, T)."""
-    grid = resample_circle(reading.at(RATE_HZ), reading.bars * LOOP16.bar_samples)
+def on_grid(samples: Float32, bars: int) -> tuple[Float32, Float32]:
+    """A loop at 16 kHz (N,) brought to 120 BPM as a circle, and its log-mel in LOOP16, (M, T)."""
+    grid = resample_circle(samples, bars * LOOP16.bar_samples)
     with torch.no_grad():
         return grid, _log_mel()(torch.from_numpy(grid)[None])[0].numpy()
 

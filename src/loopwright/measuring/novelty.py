@@ -16,7 +16,7 @@ from loopwright.audio.picture import mel_sheet
 from loopwright.config import LOOP16
 from loopwright.errors import InputError, LoopwrightError
 from loopwright.measuring.compare import drawn_sources, with_interval
-from loopwright.measuring.judging import Float32
+from loopwright.measuring.judging import RATE_HZ, Float32
 from loopwright.measuring.measured import CHUNK, POOL, Ints, Measured, Patterns, on_grid, patterns_of
 from loopwright.measuring.results import Estimate
 from loopwright.measuring.settings import Settings
@@ -83,7 +83,8 @@ def _log_mels(side: Side, rows: Ints) -> Sequence[Float32 | None]:
     out: list[Float32 | None] = []
     for row in rows:
         try:
-            out.append(on_grid(side.read(int(row)))[1])
+            reading = side.read(int(row))
+            out.append(on_grid(reading.at(RATE_HZ), reading.bars)[1])
         except LoopwrightError:
             out.append(None)
     return out
@@ -154,4 +155,4 @@ def _bar_picture(side: Side, bank: Bank, bar: int) -> Float32:
     loop = int(bank.patterns.owner[bar])
     reading = side.read(int(bank.rows[loop]))
     first = int(np.flatnonzero(bank.patterns.owner == loop)[0])
-    return np.asarray(np.split(on_grid(reading)[1], reading.bars, axis=1)[bar - first])
+    return np.asarray(np.split(on_grid(reading.at(RATE_HZ), reading.bars)[1], reading.bars, axis=1)[bar - first])
