@@ -7,11 +7,13 @@ copying would score. All rows have as many loops.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loopwright.errors import InputError
 from loopwright.measuring.measured import Ints
@@ -145,6 +147,12 @@ def halves(side: Side, rows: Ints, *, seed: int, notes: list[str]) -> tuple[Ints
             "and there are no intervals, since nothing independent is there to draw."
         )
         units = [str(row) for row in rows]
+    first = in_first_half(units, seed=seed)
+    return rows[first], rows[~first]
+
+
+def in_first_half(units: Sequence[str], *, seed: int) -> NDArray[np.bool_]:
+    """For each item whether it is in the first of two halves that share no unit: whole units, drawn in turn to the smaller."""
     counts = Counter(units)
     totals = [0, 0]
     inside: set[str] = set()
@@ -153,8 +161,7 @@ def halves(side: Side, rows: Ints, *, seed: int, notes: list[str]) -> tuple[Ints
         totals[which] += counts[str(name)]
         if which == 0:
             inside.add(str(name))
-    first = np.array([unit in inside for unit in units], dtype=bool)
-    return rows[first], rows[~first]
+    return np.array([unit in inside for unit in units], dtype=bool)
 
 
 def _training(real: Side, fake: Side, training: Path | None, settings: Settings) -> Pool | None:
