@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from loopwright.errors import WeightsError
+from loopwright.errors import ConfigError, WeightsError
 from loopwright.features import NETWORKS, Judge, load_judge
 from loopwright.features.registry import weights_path
 from loopwright.measuring.cache import EmbeddingCache
@@ -39,17 +39,17 @@ def named_judge(name: str, weights: Path | None = None) -> Judge:
 
 
 def judges_called(names: Sequence[str], weights: Path | None = None) -> list[Judge]:
-    """The judges by their names; ("panel",): one of every family, as many as have weights here, and one without training.
+    """The judges by their names; ("panel",): all that can be had here, family by family, and one without training.
 
     Raises WeightsError if the weights of a judge that is named are nowhere.
     """
-    return [named_judge(name, weights) for name in (panel_at_hand(weights) if tuple(names) == (PANEL,) else names)]
-
-
-def panel_at_hand(weights: Path | None = None) -> list[str]:
-    """Judges of all families that can be had here, family by family, and a network with random weights."""
-    known = [name for names in FAMILIES.values() for name in names if name in NETWORKS]
-    return [*judges_at_hand(known, weights), _UNTRAINED]
+    if tuple(names) != (PANEL,):
+        return [named_judge(name, weights) for name in names]
+    found = []
+    for name in [*(name for members in FAMILIES.values() for name in members if name in NETWORKS), _UNTRAINED]:
+        with contextlib.suppress(WeightsError, ConfigError):  # no file here, or no embedding
+            found.append(named_judge(name, weights))
+    return found
 
 
 def judges_at_hand(names: Sequence[str], weights: Path | None = None) -> list[str]:
