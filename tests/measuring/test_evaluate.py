@@ -258,3 +258,23 @@ def test_the_loop_classifier_gives_the_inception_score_and_the_tagger_none(real:
     assert "is/scnn_loop" in values["real against real"]
     assert f"is/{JUDGE}" not in values["generated"]
     assert "| IS ↑ |" in (tmp_path / "evaluation.md").read_text()
+
+
+def test_the_command_takes_no_judge_and_measures_music(real: Path, fake: Path, tmp_path: Path) -> None:
+    args = [str(real), str(fake), "-o", str(tmp_path / "out"), "--judge", "none", "-k", "2", "--repeats", "2", "--no-cache"]
+    got = CliRunner().invoke(command, [*args, "--no-pictures"], catch_exceptions=False)
+    assert got.exit_code == 0
+    assert "rise in 5 ms, dB" in got.stdout
+    assert "Judge" not in got.stdout
+
+
+def test_the_panel_is_of_all_judges_at_hand(real: Path, fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but what is in the box: styles and random weights are two families."""
+    monkeypatch.setenv("LOOPWRIGHT_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    settings = dataclasses.replace(QUICK, judges=("panel",), metrics=("kad",))
+    got = evaluate(real, fake, tmp_path / "out", settings)
+    assert {"scnn_loop", "scnn_loop_synth", "random:yamnet"} <= {judge.name for judge in got.judges}
+    page = (tmp_path / "out" / "evaluation.md").read_text()
+    assert "## Panel of judges" in page
+    assert "| style classifier and random |" in page

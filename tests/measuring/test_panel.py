@@ -20,9 +20,13 @@ ROWS = {
 def test_ranks_stand_by_family_and_the_family_that_taught_is_marked_and_left_out() -> None:
     page = panel_page(ROWS, {"model a": ("yamnet", "mel")})
     line = next(x for x in page.splitlines() if x.startswith("| model a |"))
-    # AudioSet ranks it 2, the two others 3; without AudioSet, which taught it, its mean is 3
+    # AudioSet ranks it 2, the two others 3: without AudioSet, which taught it, its mean is 3; the other rows' change too
     assert [cell.strip() for cell in line.split("|")[2:-1]] == ["2 †", "3", "3", "2.67", "3.00"]
-    assert "* model b is nearer than model a" in page  # AudioSet, which taught a, is not asked
+    other = next(x for x in page.splitlines() if x.startswith("| model b |"))
+    assert [cell.strip() for cell in other.split("|")[2:-1]] == ["3", "2", "2", "2.33", "2.00"]
+    assert (
+        "* model b is nearer than model a (2 of 3: music tagging, transcriber)" in page
+    )  # AudioSet, which taught a, is not asked
     assert "* real is nearer than model a" in page
     assert "| music tagging and transcriber | 1.00 |" in page
     assert "| AudioSet tagging and transcriber | 0.33 |" in page

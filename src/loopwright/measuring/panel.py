@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loopwright import metrics
 from loopwright.measuring.report import NOTHING, TAUGHT, markdown_table
@@ -46,20 +47,26 @@ def _value(estimate: Estimate | None) -> float:
 
 
 def _ranks(panel: metrics.Panel, judges: Sequence[str]) -> str:
+    """Ranks by family; the mean over families that taught none of the rows compares all rows by the same witnesses."""
+    impartial = [i for i in range(len(panel.families)) if not panel.taught[i].any()]
     lines = []
     for i, row in enumerate(panel.rows):
         cells = []
         for rank, by in zip(panel.ranks[:, i], panel.taught[:, i], strict=True):
             cells.append(NOTHING if np.isnan(rank) else f"{rank:g}{f' {TAUGHT}' if by else ''}")
-        fair = NOTHING if np.isnan(panel.fair[i]) else f"{panel.fair[i]:.2f}"
-        lines.append([row, *cells, f"{panel.overall[i]:.2f}", fair])
+        lines.append([row, *cells, _mean(panel.ranks[:, i]), _mean(panel.ranks[impartial, i])])
     by_family = {family: [j for j in judges if metrics.family_of(j) == family] for family in panel.families}
     who = "; ".join(f"{family}: {', '.join(names)}" for family, names in by_family.items())
     return (
-        f"Ranks by KAD, 1 is nearest to the reference. {who}.\n\n"
-        + markdown_table(["", *panel.families, "mean rank", "mean rank without those that taught"], lines)
+        f"Ranks by KAD, 1 is nearest to the reference; they know no intervals. {who}.\n\n"
+        + markdown_table(["", *panel.families, "mean rank", "mean rank, families that taught no row"], lines)
         + (f"\n{TAUGHT} this family taught the row.\n" if panel.taught.any() else "")
     )
+
+
+def _mean(ranks: NDArray[np.float64]) -> str:
+    known = ranks[np.isfinite(ranks)]
+    return f"{known.mean():.2f}" if len(known) else NOTHING
 
 
 def _agreement(panel: metrics.Panel) -> str:
@@ -72,7 +79,17 @@ def _agreement(panel: metrics.Panel) -> str:
 
 
 def _findings(panel: metrics.Panel) -> str:
+    """Orders of two rows that all families hold which taught neither, and which families these are."""
     if not panel.agreed:
         return "No order of two rows holds for every family that taught neither.\n"
-    pairs = "".join(f"* {better} is nearer than {worse}\n" for better, worse in panel.agreed)
-    return f"Orders that hold for every family that taught neither of the two:\n\n{pairs}"
+    number = {row: i for i, row in enumerate(panel.rows)}
+    lines = []
+    for better, worse in panel.agreed:
+        both = [number[better], number[worse]]
+        names = [
+            family
+            for family, ranks, taught in zip(panel.families, panel.ranks, panel.taught, strict=True)
+            if np.isfinite(ranks[both]).all() and not taught[both].any()
+        ]
+        lines.append(f"* {better} is nearer than {worse} ({len(names)} of {len(panel.families)}: {', '.join(names)})\n")
+    return f"Orders that hold for every family that taught neither of the two:\n\n{''.join(lines)}"
