@@ -179,6 +179,14 @@ def test_a_nan_embedding_names_its_file(real: Path, fake: Path, tmp_path: Path, 
         evaluate(real, fake, tmp_path, QUICK)
 
 
+def test_a_file_of_nan_is_left_out_and_named(real: Path, tmp_path: Path) -> None:
+    some = folder(tmp_path / "some", range(500, 510))
+    soundfile.write(some / "nan.wav", np.full(32_000, np.nan, np.float32), 16_000, subtype="FLOAT")
+    soundfile.write(some / "silence.wav", np.zeros(32_000, np.float32), 16_000, subtype="FLOAT")
+    got = evaluate(real, some, tmp_path / "out", dataclasses.replace(QUICK, judges=(), metrics=("music", "loops")))
+    assert any("1 files were left out; first: nan.wav" in note for note in got.warnings)
+
+
 def test_bad_input_is_named(real: Path, fake: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

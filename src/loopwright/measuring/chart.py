@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loopwright.files import atomic_path
 from loopwright.measuring.columns import BY_JUDGE, LOOP_DISTANCES, MUSIC_DISTANCES
-from loopwright.measuring.report import ARROWS
+from loopwright.measuring.report import ARROWS, TAUGHT, taught
 from loopwright.measuring.results import Evaluation
 
 _COLOURS = {"generated": "#d1495b", "real": "#2e6f95", "vocoded": "#8ab0c8", "training": "#9c8aa5"}
@@ -19,7 +19,7 @@ def chart(result: Evaluation, path: Path) -> None:
     from matplotlib.figure import Figure
 
     charts = [
-        (f"{key}/{judge.name}", f"{column.title} {ARROWS.get(column.better, '')}\n{judge.name}")
+        (f"{key}/{judge.name}", f"{column.title} {ARROWS.get(column.better, '')}\n{judge.name}{_sign(result, judge.name)}")
         for judge in result.judges
         for key, column in BY_JUDGE.items()
     ]
@@ -54,3 +54,8 @@ def chart(result: Evaluation, path: Path) -> None:
     figure.suptitle(f"{result.fake.label} against {result.real.label}, N = {result.n}", fontsize=10)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def _sign(result: Evaluation, judge: str) -> str:
+    """Beside a judge that taught the model."""
+    return f" {TAUGHT} taught it" if taught(judge, result.fake.taught_by or ()) else ""

@@ -21,7 +21,7 @@ from loopwright.measuring.results import FILE, Estimate, Evaluation
 from loopwright.training.runs import RunFolder
 
 Format = Literal["markdown", "latex", "csv"]
-SHOWN = ("is", "fad", "kad", "recall", "density", "coverage")
+SHOWN = ("is", "fad", "kad", "recall", "density", "coverage", "pairs")
 MUSIC = ("loops_with_notes", "tuning_r", "cents_off", "in_key", "rise_db", "level_spread_db")
 OTHERS = {
     **{f"music/{key}": column for key, column in (MUSIC_NOTES | MUSIC_SOUND).items() if key in MUSIC},

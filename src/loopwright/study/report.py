@@ -10,7 +10,7 @@ from typing import Literal
 from loopwright.measuring.report import NOTHING, TAUGHT, cell, markdown_table, number, taught, taught_note
 from loopwright.study.results import LAST, MEASURES, SpeedUp, StudyResult, Summary
 
-DECIMALS = {"fad": 2, "kad": 2, "density": 2, "coverage": 2, "is": 2, "fad_inf": 2}
+DECIMALS = {"fad": 2, "kad": 2, "density": 2, "recall": 2, "coverage": 2, "is": 2, "fad_inf": 2}
 Columns = list[tuple[str, str]]  # (measure, judge)
 
 

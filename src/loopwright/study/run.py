@@ -27,7 +27,7 @@ from loopwright.tasks.train_gan import train
 from loopwright.training.recipe import Recipe, load_recipe, merge
 
 Report = Callable[[str, Mapping[str, Any]], None]
-_FINAL = ("fad", "fad_inf", "kad", "density", "coverage", "is", "loops")  # measured of finished audio
+_FINAL = ("fad", "fad_inf", "kad", "recall", "density", "coverage", "is", "loops")  # measured of finished audio
 
 
 @dataclass(frozen=True)
