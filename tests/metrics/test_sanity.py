@@ -1,7 +1,7 @@
-"""Each fault of the sanity experiment (scripts/metric_sanity.py) moves the right metric, and only that one need see it.
+"""Each fault of the sanity experiments (scripts/metric_sanity.py, musical_sanity.py) moves the right metric.
 
-Small and without a network: an embedding here is the mean and spread of each of 16 bands over the bar, as deaf to time as
-networks are said to be.
+Small and without a network: an embedding here is the mean and spread of each of 16 bands over the bar, as deaf to time and to
+pitch as networks are said to be.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import pytest
 import torch
 
 from loopwright import metrics
+from loopwright.audio.constantq import ConstantQ
 from loopwright.audio.mel import LogMel
+from loopwright.audio.resample import resample_circle
 from loopwright.config import LOOP16
 
 N = LOOP16.bar_samples
@@ -132,6 +134,87 @@ def test_copies_are_seen_by_novelty_alone(reference: tuple[np.ndarray, metrics.L
     assert metrics.novelty(library, held, measure(copies)[2]).copied == 1.0
     assert metrics.novelty(library, held, measure(bars(50, 4))[2]).copied < 0.1
     assert score(reference, training[:50])["kad"] < 3  # the judge likes copies very much
+
+
+RATE = 44_100
+LENGTH = 2 * RATE
+CHORDS = ((0, 4, 7), (0, 3, 7), (0, 7, 12))
+
+
+def tonal_bar(rng: np.random.Generator, *, cents: float = 0.0, half_cents: float = 0.0, stray: bool = False) -> np.ndarray:
+    """A chord struck eight times, harmonics 1 to 8; `half_cents`: the second half by so much higher; `stray`: one partial in
+    three 35 cents up.
+    """
+    root, chord = int(rng.integers(48, 66)), CHORDS[int(rng.integers(len(CHORDS)))]
+    out, t = np.zeros(LENGTH), np.arange(LENGTH // 8) / RATE
+    for hit in range(8):
+        level = rng.uniform(0.5, 1)
+        for step in chord:
+            note = 440 * 2 ** ((root + step - 69 + (cents + half_cents * (hit >= 4)) / 100) / 12)
+            for h in range(1, 9):
+                hz = h * note * 2 ** (35 / 1200 if stray and (h + step) % 3 == 0 else 0)
+                out[hit * len(t) :][: len(t)] += 0.05 * level / h * np.sin(2 * np.pi * hz * t) * np.exp(-4 * t)
+    return out
+
+
+def posteriors_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A stand-in for a transcriber: the loudest three semitones of each frame's constant-Q, folded to one octave."""
+    rows = ConstantQ(frames_per_bar=128)(x, RATE)[:, 1 : 1 + 3 * 88].reshape(len(x), -1, 3, 128)
+    semitones = np.zeros((len(x), 88, 128))
+    semitones[:, : rows.shape[1]] = rows.max(axis=2)
+    low = semitones[:, :55]  # the fundamentals, below E5
+    notes = np.zeros((len(x), 128, 88), np.float32)
+    best = np.argsort(-low, axis=1)[:, :3]
+    np.put_along_axis(notes, best.transpose(0, 2, 1), 0.9, axis=2)
+    return notes, notes
+
+
+def tonal(count: int, seed: int, **fault: float) -> tuple[np.ndarray, metrics.MusicalFeatures]:
+    rng = np.random.default_rng(seed)
+    x = np.stack([tonal_bar(rng, **fault) for _ in range(count)]).astype(np.float32)  # type: ignore[arg-type]
+    picture = LogMel(LOOP16)(torch.from_numpy(resample_circle(x, N))).numpy()
+    bands = picture.reshape(count, 16, 4, -1).mean(axis=2)
+    embedding = np.concatenate([bands.mean(axis=2), bands.std(axis=2)], axis=1)
+    return embedding, metrics.musical_features(x, RATE, 1, posteriors=posteriors_of(x))
+
+
+@pytest.fixture(scope="module")
+def tuned() -> tuple[np.ndarray, metrics.MusicalFeatures]:
+    return tonal(24, 1)
+
+
+@pytest.fixture(scope="module")
+def unspoiled() -> tuple[np.ndarray, metrics.MusicalFeatures]:
+    return tonal(24, 2)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sees"),
+    [({"cents": 35.0}, "ks_tuning_offset"), ({"stray": True}, "ks_tuning_r"), ({"half_cents": 100.0}, "ks_entropy")],
+)
+def test_faults_of_pitch_are_heard_by_pitch_and_hardly_by_bands(
+    fault: dict[str, float],
+    sees: str,
+    tuned: tuple[np.ndarray, metrics.MusicalFeatures],
+    unspoiled: tuple[np.ndarray, metrics.MusicalFeatures],
+) -> None:
+    bad = tonal(24, 2, **fault)
+    assert metrics.compare_music(tuned[1], unspoiled[1])[sees] < 0.4
+    assert metrics.compare_music(tuned[1], bad[1])[sees] > 0.7
+    assert abs(metrics.kad(tuned[0], bad[0]) - metrics.kad(tuned[0], unspoiled[0])) < 3
+
+
+def test_a_blur_is_heard_by_punch() -> None:
+    """20 ms of noise with a flat spectrum, convolved: the same spectrum, attacks spread."""
+    rng = np.random.default_rng(5)
+    sharp = np.stack([resample_circle(bar, LENGTH) for bar in bars(30, 6)])
+    kernel = np.zeros(LENGTH)
+    kernel[: RATE // 50] = rng.normal(size=RATE // 50) * np.hanning(RATE // 50)
+    flat = np.fft.rfft(kernel)
+    blurred = np.fft.irfft(np.fft.rfft(sharp) * flat / np.abs(flat), LENGTH)
+    found = metrics.compare_music(*(metrics.musical_features(x.astype(np.float32), RATE, 1) for x in (sharp, blurred)))
+    assert found["ks_attack_db"] > 0.8
+    assert found["ks_level_db"] < 0.1
 
 
 def test_the_example_in_the_docs_runs() -> None:

@@ -21,6 +21,8 @@ from loopwright.training import tick as evaluate
 def test_a_whole_study_is_interrupted_goes_on_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "build_features", cheap.build)
     monkeypatch.setattr(evaluate, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
+    monkeypatch.setattr("loopwright.study.results.FAILING_SHARE", 2.0)  # after a few steps every row fails
+    monkeypatch.setattr("loopwright.study.results.NO_BARS_SPREAD", 1e9)
     data = cheap.write_data(tmp_path / "prepared")
     (tmp_path / "small.toml").write_text(STUDY)
     study = load_study(str(tmp_path / "small.toml"))

@@ -23,7 +23,7 @@ from loopwright.features.graph import GraphJudge
 RATE_HZ = 22_050
 WINDOW = 43_844  # samples of the graph's input: 2 s less 256
 FRAMES, PITCHES, CONTOUR = 172, 88, 264
-FRAME_RATE_HZ = RATE_HZ / 256
+HOP = 256  # samples from one frame to the next
 LOWEST_MIDI = 21
 _SLACK = 441  # samples (20 ms) between windows that may stay unheard: a bar of 44,100 is one window, as published
 _HARMONICS = 16  # of the rhythm: turns of a window
@@ -80,7 +80,8 @@ class BasicPitch(GraphJudge):
     def embed(self, waveforms: npt.ArrayLike | Tensor, *, batch: int = 8) -> Float32:
         """Pooled posteriors of loops at 22,050 Hz. (B, N) -> (B, D) float32: see `pool`."""
         clips = np.asarray(waveforms, dtype=np.float32)
-        parts = [pool(self.notes(clips[i : i + batch], batch=batch)) for i in range(0, len(clips), batch)]
+        turn = clips.shape[-1] / HOP
+        parts = [pool(self.notes(clips[i : i + batch], batch=batch), turn) for i in range(0, len(clips), batch)]
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)
 
 
@@ -91,8 +92,8 @@ def windows(samples: int) -> tuple[int, npt.NDArray[np.int64]]:
     return count, (starts[:, None] + np.arange(WINDOW)) % samples
 
 
-def pool(heard: Posteriors) -> Float32:
-    """One vector a loop. (B, T, ...) -> (B, D).
+def pool(heard: Posteriors, turn: float = FRAMES) -> Float32:
+    """One vector a loop. (B, T, ...) -> (B, D). `turn`: frames in a turn of the loop; what a window repeats is left out.
 
     Every part is a mean, a maximum, a quantile or a Fourier magnitude over time, so a loop that starts elsewhere has nearly
     the same vector (the graph's own windows have edges, hence nearly). Parts are scaled so that on real tonal loops each adds
@@ -102,15 +103,16 @@ def pool(heard: Posteriors) -> Float32:
     * which notes are struck: mean of each pitch's onset posterior;
     * in tune or not: in each octave, how the contour is shared among the three rows of a semitone;
     * how many, how sure: quantiles over time of the strongest posterior and of the sum of all, and of the strongest onset;
-    * rhythm: Fourier magnitudes of the summed onsets at 1 to 16 turns a window.
+    * rhythm: Fourier magnitudes of the summed onsets at 1 to 16 times a window (or a turn, where that is shorter).
     """
-    notes, onsets, contour = heard
-    batch = len(notes)
+    batch, frames = len(heard.notes), min(FRAMES, max(2 * _HARMONICS, round(turn)))
+    notes, onsets, contour = (x.reshape(batch, -1, FRAMES, x.shape[2])[:, :, :frames] for x in heard)
+    beats = onsets.sum(axis=3)
+    notes, onsets, contour = (x.reshape(batch, -1, x.shape[3]) for x in (notes, onsets, contour))
     phase = contour.mean(axis=1)[:, : 7 * 36].reshape(batch, 7, 12, 3).mean(axis=2)  # row 3j + 1 is on the note
     phase = phase - phase.mean(axis=2, keepdims=True)
     sure, many, struck = notes.max(axis=2), notes.sum(axis=2), onsets.max(axis=2)
-    beats = onsets.sum(axis=2).reshape(batch, -1, FRAMES)
-    rhythm = np.abs(np.fft.rfft(beats, axis=2))[:, :, 1 : _HARMONICS + 1].mean(axis=1) / FRAMES
+    rhythm = np.abs(np.fft.rfft(beats, axis=2))[:, :, 1 : _HARMONICS + 1].mean(axis=1) / frames
     parts = {
         "mean": notes.mean(axis=1),
         "high": np.quantile(notes, 0.97, axis=1),
