@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test lint types check clean
+.PHONY: demo test quick lint page-lint page-test types check clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,10 +18,31 @@ $(VENV)/installed-dev: $(VENV)/installed
 demo: $(VENV)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
 
-test: $(VENV)/installed-dev
+# The studio's page has a linter and unit tests of its own. They need node, which the package does not.
+NODE := $(shell command -v npm)
+
+ifdef NODE
+node_modules/installed: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+page-lint: node_modules/installed
+	npm run --silent lint
+
+page-test:
+	npm run --silent test
+else
+page-lint page-test:
+	@echo "no node and npm on this machine: the studio's JavaScript was not checked. Install Node.js 18.19 or later (Debian: apt-get install nodejs npm)."
+endif
+
+test: $(VENV)/installed-dev page-test
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/installed-dev
+quick: $(VENV)/installed-dev page-test
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/installed-dev page-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
@@ -31,4 +52,4 @@ types: $(VENV)/installed-dev
 check: lint types test
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) node_modules demo build dist .pytest_cache .mypy_cache .ruff_cache

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,40 +24,30 @@ import torch
 from timing import alternate, machine, median, ratio
 
 from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig
-from loopwright.files import save_tensors
 from loopwright.making.bundled import BUNDLED
-from loopwright.making.model import Maker
-from loopwright.making.onnx_model import load_maker
-from loopwright.training.gan_loop import MODEL_FORMAT, build_generator
-from loopwright.training.recipe import load_recipe
-from loopwright.vocoder.house import HOUSE_SIZES, HouseVocoder
+from loopwright.making.engines import load
+from loopwright.making.model import Model
 from loopwright.vocoder.melgan import MelGan, MelGanConfig, remove_weight_norm
 from loopwright.vocoder.modelfile import save
+from loopwright.vocoder.ring import RingVocoder
+from loopwright.vocoder.ring_config import RING_SIZES
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
+
+from random_model import random_model
 
 
 def untrained(folder: Path, mel: MelConfig) -> str:
     """A model file of the house recipe's sizes."""
-    recipe, bands = load_recipe("house"), [0.0] * mel.n_mels
-    header = {
-        "kind": "generator",
-        "format": MODEL_FORMAT,
-        "recipe": recipe.model_dump(mode="json"),
-        "mel": mel.model_dump(),
-        "bars": 1,
-        "statistics": {"mean": [b - 2 for b in bands], "std": [b + 0.6 for b in bands], "low": bands, "high": bands},
-    }
-    generator = build_generator(recipe, n_mels=mel.n_mels, frames=mel.model_frames)
-    path = folder / f"{mel.name}.safetensors"
-    save_tensors(path, generator.state_dict(), header)
-    return str(path)
+    return str(random_model(folder / f"{mel.name}.safetensors", "house", mel))
 
 
 def vocoder16(folder: Path) -> str:
-    """The bundled house vocoder at loop16, or an untrained one."""
+    """The bundled ring vocoder at loop16, or an untrained one."""
     if (BUNDLED / "vocoder_loop16.safetensors").is_file():
-        return "house"
-    config = HOUSE_SIZES["small"].model_copy(update={"hold": 0.5})
-    save(folder / "vocoder16.safetensors", HouseVocoder(LOOP16, config), {})
+        return "ring"
+    config = RING_SIZES["small"].model_copy(update={"hold": 0.5})
+    save(folder / "vocoder16.safetensors", RingVocoder(LOOP16, config), {})
     return str(folder / "vocoder16.safetensors")
 
 
@@ -88,25 +79,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
 
-        def ours(maker: Maker) -> Callable[[], None]:
+        def ours(model: Model) -> Callable[[], None]:
             def make() -> None:
-                for loop in maker.generate(range(args.loops), bpm=124, batch=args.loops):
+                for loop in model.generate(range(args.loops), bpm=124, batch=args.loops):
                     loop.save(folder)
 
             return make
 
         loop48, loop16 = untrained(folder, LOOP48), untrained(folder, LOOP16)
-        house48 = "house" if (BUNDLED / "vocoder_loop48.safetensors").is_file() else None
-        makers = {
-            "loop48, house vocoder, onnx": load_maker(loop48, vocoder=house48, engine="onnx"),
-            "loop48, house vocoder, torch": load_maker(loop48, vocoder=house48, engine="torch"),
-            "loop16, house vocoder, onnx": load_maker(loop16, vocoder=vocoder16(folder), engine="onnx"),
-            "loop16, Griffin-Lim, onnx": load_maker(loop16, vocoder="griffinlim", engine="onnx"),
+        ring48 = "ring" if (BUNDLED / "vocoder_loop48.safetensors").is_file() else None
+        models = {
+            "loop48, ring vocoder, onnx": load(loop48, vocoder=ring48, engine="onnx"),
+            "loop48, ring vocoder, torch": load(loop48, vocoder=ring48, engine="torch"),
+            "loop16, ring vocoder, onnx": load(loop16, vocoder=vocoder16(folder), engine="onnx"),
+            "loop16, Griffin-Lim, onnx": load(loop16, vocoder="griffinlim", engine="onnx"),
         }
-        times = alternate({"reference": reference_loop} | {k: ours(v) for k, v in makers.items()}, args.pairs)
+        times = alternate({"reference": reference_loop} | {k: ours(v) for k, v in models.items()}, args.pairs)
     print(f"{machine()}; onnxruntime {onnxruntime.__version__}; {args.pairs} pairs, {args.loops} loops of ours a turn")
     print(f"reference generator + MelGAN: {median(times['reference']):.3f} s per loop")
-    for key in makers:
+    for key in models:
         times[key] = [t / args.loops for t in times[key]]
         print(f"{key}: {median(times[key]):.3f} s per loop; reference / this = {ratio(times, 'reference', key)}")
 

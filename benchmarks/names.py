@@ -1,6 +1,6 @@
 """What a file's name does: right names, wrong names, and right names on files that are no whole loops.
 
-    python benchmarks/names.py --shared MATERIAL --groove 100
+    python benchmarks/names.py --material MATERIAL --groove 100
 
 Real loops and loops cut from held-out human drumming (as in tempo.py). Wrong: random tempi that are no octave of the true one,
 written as `x 93bpm.wav` and as `x_93.wav`. Tail: a dying sound of 0.2 to 1.7 s is left after the loop. Piece: the file ends
@@ -61,14 +61,14 @@ def verdict(length_s: float, tempogram: Tempogram, name: str, truth: float, stat
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--shared", type=Path, required=True, help="folder with data/real_loops and data/groove")
+    parser.add_argument("--material", type=Path, required=True, help="folder with data/real_loops and data/groove")
     parser.add_argument("--groove", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
     sets = {
-        "real loops": real_loops(args.shared / "data/real_loops"),
-        "groove loops": groove_loops(args.shared / "data", args.groove, args.seed),
+        "real loops": real_loops(args.material / "data/real_loops"),
+        "groove loops": groove_loops(args.material / "data", args.groove, args.seed),
     }
     for name, loops in sets.items():
         rng = np.random.default_rng(args.seed)

@@ -1,6 +1,6 @@
 """Preparation speed per core against the reference's chain, and the wrap test, on bars of the real loops.
 
-    python benchmarks/prepare.py --shared MATERIAL          (needs pyrubberband with its program, and librosa)
+    python benchmarks/prepare.py --material MATERIAL          (needs pyrubberband with its program, and librosa)
 
 Both chains start at the same one-bar WAV files (44.1 kHz, 16 bit) and end with a log-mel of 2 s. Reference: librosa.load at
 the file's rate, pyrubberband to 2 s, librosa.resample to the mel's rate, librosa's mel. Ours: `process_file` as `prepare`
@@ -22,13 +22,14 @@ import numpy as np
 import soundfile
 
 from loopwright.audio.io import read_audio
+from loopwright.audio.seam import click_ratio
 from loopwright.config import REPRESENTATIONS, MelConfig
-from loopwright.data.cut import click_ratio, cut_loop
+from loopwright.data.cut import cut_loop
 from loopwright.data.facts import Facts
 from loopwright.data.mixdown import mixdown
+from loopwright.data.process import process_file
 from loopwright.data.scan import FoundFile
 from loopwright.data.settings import PrepareSettings
-from loopwright.data.work import process_file
 
 
 def cpu_s() -> float:
@@ -56,10 +57,10 @@ def found(path: Path) -> FoundFile:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--shared", type=Path, required=True, help="folder with data/real_loops and data/groove")
+    parser.add_argument("--material", type=Path, required=True, help="folder with data/real_loops and data/groove")
     parser.add_argument("--most", type=int, default=40, help="bars timed")
     args = parser.parse_args()
-    folder = args.shared / "data" / "real_loops"
+    folder = args.material / "data" / "real_loops"
     with (folder / "real_loops.csv").open(encoding="utf-8", newline="") as handle:
         rows = [row for row in csv.DictReader(handle) if row["bpm"]]
 

@@ -1,7 +1,7 @@
 """The paper's training step, written literally: what `loopwright` is timed against.
 
-Our own code after the papers (StyleGAN2, arXiv:1912.04958; Projected GAN, arXiv:2111.01007; the poster's configuration in
-DESIGN section 2), in the plain way: weights modulated for each sample and run as one grouped convolution, the blur as a full
+Our own code after the papers (StyleGAN2, arXiv:1912.04958; Projected GAN, arXiv:2111.01007) with the configuration of the
+poster, in the plain way: weights modulated for each sample and run as one grouped convolution, the blur as a full
 two-dimensional filter over zero-stuffed maps, NCHW, float32, zero padding, the mel cut into two halves for the network, and
 a generator forward of its own for each of the two updates.
 

@@ -27,7 +27,8 @@ from loopwright.corpus.circular import add_wrapped
 from loopwright.corpus.drums import DrumRenderer, choose_part, hit_sound, loop_rng, plan_drums, setup_of, stop_samples
 from loopwright.corpus.groove import read_groove
 from loopwright.metrics import bootstrap
-from loopwright.vocoder import Vocoder, load, loop_samples, render
+from loopwright.vocoder import load, loop_samples, render
+from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.fidelity import attack_errors, mel_errors
 
 RATE = LOOP48.rate_hz
@@ -84,9 +85,9 @@ def errors(vocoder: Vocoder, make: Callable[[float], np.ndarray], bpm: float) ->
         turn = torch.cat([mel, mel[..., :1]], dim=-1)
         ways = {
             "own": vocoder(analyse(want)),
-            "hits": render(vocoder, mel, exact_bpm),
+            "hits": torch.from_numpy(render(vocoder, mel[0].numpy(), exact_bpm))[None],
             "even": vocoder(F.interpolate(turn, n // LOOP48.hop + 1, mode="linear", align_corners=True)[..., :-1]),
-            "stretch": torch.from_numpy(stretch_circle(render(vocoder, mel, 120.0)[0].numpy(), n, RATE))[None],
+            "stretch": torch.from_numpy(stretch_circle(render(vocoder, mel[0].numpy(), 120.0), n, RATE))[None],
         }
         mel_want = analyse(want)
     return {

@@ -1,6 +1,6 @@
 """Tempo and bars with names, tags and tables hidden, librosa's tempo on the same samples beside it.
 
-    python benchmarks/tempo.py --shared MATERIAL --groove 120
+    python benchmarks/tempo.py --material MATERIAL --groove 120
 
 Two sets: the real loops (their CSV has the truth), and loops cut from human drum performances (Groove MIDI, rendered here
 at their own tempo with one-shots). The second has nothing to do with how the weights in data/tempo.py were chosen.
@@ -36,12 +36,12 @@ def real_loops(folder: Path) -> Iterator[tuple[str, np.ndarray, int, float, floa
 
 
 def groove_loops(
-    shared: Path, count: int, seed: int, splits: tuple[str, ...] = ("validation", "test")
+    material: Path, count: int, seed: int, splits: tuple[str, ...] = ("validation", "test")
 ) -> Iterator[tuple[str, np.ndarray, int, float, float]]:
     """Whole bars of held-out performances, tails wrapped round, as a producer would cut them."""
     import soundfile
 
-    with (shared / "groove/pitch_map.csv").open(encoding="utf-8") as handle:
+    with (material / "groove/pitch_map.csv").open(encoding="utf-8") as handle:
         table = list(csv.DictReader(handle))
     pitch_key = next(k for k in table[0] if "pitch" in k.lower() or "note" in k.lower())
     role_key = next(k for k in table[0] if "role" in k.lower())
@@ -49,12 +49,12 @@ def groove_loops(
     kits: dict[str, dict[str, np.ndarray]] = {}
     for kit in KITS:
         kits[kit] = {}
-        for path in sorted((shared / "oneshots" / kit).glob("*.flac")):
+        for path in sorted((material / "oneshots" / kit).glob("*.flac")):
             role = path.stem.rsplit("_", 1)[0]
             if role not in kits[kit]:
                 x, rate = soundfile.read(path, dtype="float32")
                 kits[kit][role] = np.interp(np.arange(0, len(x), rate / RATE), np.arange(len(x)), x).astype(np.float32)
-    with (shared / "groove/info.csv").open(encoding="utf-8") as handle:
+    with (material / "groove/info.csv").open(encoding="utf-8") as handle:
         info = [
             row
             for row in csv.DictReader(handle)
@@ -67,7 +67,7 @@ def groove_loops(
     made = 0
     for i in rng.permutation(len(info)):
         row = info[i]
-        midi = mido.MidiFile(shared / "groove" / row["midi_filename"])
+        midi = mido.MidiFile(material / "groove" / row["midi_filename"])
         bpm, bar = float(row["bpm"]), 4 * midi.ticks_per_beat
         at, hits = 0, []
         for message in mido.merge_tracks(midi.tracks):
@@ -106,14 +106,14 @@ def judge(bpm: float, truth: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--shared", type=Path, required=True, help="folder with data/real_loops and data/groove")
+    parser.add_argument("--material", type=Path, required=True, help="folder with data/real_loops and data/groove")
     parser.add_argument("--groove", type=int, default=120)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-librosa", action="store_true")
     args = parser.parse_args()
     sets = {
-        "real loops": real_loops(args.shared / "data/real_loops"),
-        "groove loops": groove_loops(args.shared / "data", args.groove, args.seed),
+        "real loops": real_loops(args.material / "data/real_loops"),
+        "groove loops": groove_loops(args.material / "data", args.groove, args.seed),
     }
     for name, loops in sets.items():
         ours: list[str] = []

@@ -75,8 +75,8 @@ def share_of_discriminator(channels: tuple[int, ...], batch: int) -> float:
         with torch.no_grad():
             on_real = discriminator.features(real)
         detached = [[x.detach() for x in scales] for scales in on_fake]
-        sum(x.mean() for x in discriminator.judge(detached) + discriminator.judge(on_real)).backward()
-        sum(x.mean() for x in discriminator.judge(on_fake)).backward()
+        sum(x.mean() for x in discriminator.logits(detached) + discriminator.logits(on_real)).backward()
+        sum(x.mean() for x in discriminator.logits(on_fake)).backward()
 
     step = our_step(channels, batch)
     times = alternate({"side": side, "step": step}, 2)

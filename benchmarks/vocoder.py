@@ -17,12 +17,13 @@ import torch
 
 from loopwright.audio.mel import LogMel
 from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig
-from loopwright.making.model import white_noise
+from loopwright.making.draws import white_noise
 from loopwright.making.onnx_model import load_vocoder
-from loopwright.vocoder import Vocoder
+from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.griffinlim import GriffinLim
-from loopwright.vocoder.house import HOUSE_SIZES, HouseVocoder
 from loopwright.vocoder.melgan import MelGan, MelGanConfig, remove_weight_norm
+from loopwright.vocoder.ring import RingVocoder
+from loopwright.vocoder.ring_config import RING_SIZES
 
 
 def contenders() -> dict[str, Vocoder | AsGenerated]:
@@ -30,12 +31,12 @@ def contenders() -> dict[str, Vocoder | AsGenerated]:
     return {
         "MelGAN, paper16 (16 kHz)": remove_weight_norm(MelGan(PAPER16, MelGanConfig())),
         "MelGAN circular, paper16": remove_weight_norm(MelGan(PAPER16, MelGanConfig(circular=True))),
-        "house small, loop16": HouseVocoder(LOOP16, HOUSE_SIZES["small"]),
-        "house small, loop48": HouseVocoder(LOOP48, HOUSE_SIZES["small"]),
-        "house small, loop48, 3 corrections as bundled": HouseVocoder(
-            LOOP48, HOUSE_SIZES["small"].model_copy(update={"refine": 3, "hold": 0.5})
+        "house small, loop16": RingVocoder(LOOP16, RING_SIZES["small"]),
+        "house small, loop48": RingVocoder(LOOP48, RING_SIZES["small"]),
+        "house small, loop48, 3 corrections as bundled": RingVocoder(
+            LOOP48, RING_SIZES["small"].model_copy(update={"refine": 3, "hold": 0.5})
         ),
-        "house base, loop48": HouseVocoder(LOOP48, HOUSE_SIZES["base"]),
+        "house base, loop48": RingVocoder(LOOP48, RING_SIZES["base"]),
         "house small, loop48, bundled, in the engine of `generate`": AsGenerated(LOOP48),
         "Griffin-Lim, loop48": GriffinLim(LOOP48),
     }

@@ -1,6 +1,6 @@
 """How far features through the bridge are from features of the true front-end, on real loops that no map was fitted on.
 
-Usage: python scripts/bridge_fidelity.py SHARED_FOLDER [--out docs/results/bridge.json]
+Usage: python scripts/bridge_fidelity.py MATERIAL [--out docs/results/bridge.json]
 
 For every representation and network: the network's input (its own log) through the bridge against the same from audio at
 the same frame centres, and all taps of both, circular. Correlation, and relative error |a - b| / |b - mean b|. `sounding`
@@ -37,16 +37,16 @@ def figures(got: Tensor, want: Tensor, keep: Tensor | None = None) -> dict[str, 
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("shared", type=Path)
+    parser.add_argument("material", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--networks", default=",".join(NETWORKS))
     args = parser.parse_args()
     torch.set_num_threads(1)
-    bars, _ = real_bars(args.shared / "data")
+    bars, _ = real_bars(args.material / "data")
     report: dict[str, object] = {"bars": len(bars)}
     for name in args.networks.split(","):
         for mel in (LOOP48, LOOP16):
-            net = build(name, mel, weights=args.shared / "weights")
+            net = build(name, mel, weights=args.material / "weights")
             target = net.network.mel_map
             true = TARGETS[target].mel(to_16k(bars), target)
             if target == "loop16":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loopwright.files import sha256_of
 from loopwright.vocoder import modelfile
-from loopwright.vocoder.house import HouseVocoder
+from loopwright.vocoder.ring import RingVocoder
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--note", default="")
     args = parser.parse_args()
     vocoder, header = modelfile.read(args.source)
-    assert isinstance(vocoder, HouseVocoder)
+    assert isinstance(vocoder, RingVocoder)
     vocoder.config = vocoder.config.model_copy(update={"refine": args.refine, "hold": args.hold})
     facts = header["training"] | {"note": args.note}
     modelfile.save(args.target, vocoder, facts, half=True)

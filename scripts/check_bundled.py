@@ -16,20 +16,20 @@ from pathlib import Path
 
 import numpy as np
 
-from loopwright.making.loop import loudness_lufs
-from loopwright.making.model import Maker
-from loopwright.making.onnx_model import load_maker
+from loopwright.audio.loudness import loudness_lufs
+from loopwright.making.engines import load
+from loopwright.making.model import Model
 
 TEMPOS = range(60, 201)
 SPREAD_DB = 3.0
 
 
-def check(maker: Maker, count: int, rate_hz: int = 44_100) -> tuple[list[tuple[str, str, str, bool]], int]:
+def check(model: Model, count: int, rate_hz: int = 44_100) -> tuple[list[tuple[str, str, str, bool]], int]:
     """Rows (what, measured, wanted, whether it holds) over `count` loops, and how many tempos they covered."""
     clicks, peaks, loudness, wrong = [], [], [], []
     for i in range(count):
         bpm = TEMPOS[i * 37 % len(TEMPOS)]  # 37 and 141 have no common factor: every tempo in turn, far ones first
-        (loop,) = maker.generate([i], bpm=bpm, rate_hz=rate_hz)
+        (loop,) = model.generate([i], bpm=bpm, rate_hz=rate_hz)
         clicks.append(loop.seam()["click_ratio"])
         peaks.append(float(np.abs(loop.samples).max()))
         loudness.append(loudness_lufs(loop.samples, rate_hz))
@@ -54,9 +54,9 @@ def main() -> None:
     parser.add_argument("--engine", default="auto", choices=["auto", "onnx", "torch"])
     parser.add_argument("-o", "--out", type=Path, help="Also write the table here (Markdown).")
     args = parser.parse_args()
-    maker = load_maker(args.model, vocoder=args.vocoder, engine=args.engine)
-    rows, tempos = check(maker, args.count)
-    lines = [f"{args.model}: seeds 0 to {args.count - 1}, {tempos} tempos, vocoder {maker.vocoder_name}", ""]
+    model = load(args.model, vocoder=args.vocoder, engine=args.engine)
+    rows, tempos = check(model, args.count)
+    lines = [f"{args.model}: seeds 0 to {args.count - 1}, {tempos} tempos, vocoder {model.vocoder_name}", ""]
     lines += ["| check | measured | wanted | |", "|---|---|---|---|"]
     lines += [f"| {what} | {got} | {wanted} | {'pass' if fine else 'FAIL'} |" for what, got, wanted, fine in rows]
     text = "\n".join(lines)

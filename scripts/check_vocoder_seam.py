@@ -46,7 +46,7 @@ def main() -> None:
     for row in rows:
         with torch.no_grad():
             log_mel = analyse(torch.from_numpy(data.audio([row])))
-            loop = render(vocoder, log_mel, args.bpm, rate_hz=RATE_HZ)[0].numpy()
+            loop = render(vocoder, log_mel[0].numpy(), args.bpm, rate_hz=RATE_HZ)
             frames = int(rng.integers(1, log_mel.shape[-1]))
             want = vocoder(log_mel).roll(frames * data.mel.hop, -1)
             rolls.append(float((vocoder(log_mel.roll(frames, -1)) - want).norm() / want.norm()))

@@ -31,9 +31,9 @@ from loopwright.measuring.report import TAUGHT, cell, markdown_table, taught, ta
 from loopwright.measuring.results import Estimate
 from loopwright.measuring.rows import in_first_half
 from loopwright.measuring.settings import Settings
-from loopwright.training.gan_loop import load_model
+from loopwright.models import modelfile
 from loopwright.training.runs import RunFolder
-from loopwright.training.tick import generate_batch, to_log_mels
+from loopwright.training.samples import generate_batch, to_log_mels
 
 REPEATS = 60
 MEASURES = ("FAD", "KAD", "coverage", "density")
@@ -131,8 +131,8 @@ def main() -> None:
             values = json.loads(kept.read_text(encoding="utf-8"))
             runs[name] = {key: Estimate(**value) for key, value in values.items()}
             continue
-        generator, header = load_model(RunFolder(run).checkpoint(args.which))
-        mean, std = (torch.tensor(header["statistics"][key], dtype=torch.float32) for key in ("mean", "std"))
+        file = modelfile.read(RunFolder(run).checkpoint(args.which))
+        generator, mean, std = modelfile.build(file), torch.from_numpy(file.mean), torch.from_numpy(file.std)
         log_mels = to_log_mels(generate_batch(generator, n, seed=1), mean, std, data.mel)
         runs[name] = score(reference, Bars(embed(log_mels, judges)))
         write_json(kept, {key: value.to_json() for key, value in runs[name].items()})

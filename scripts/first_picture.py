@@ -12,12 +12,12 @@ import numpy as np
 
 from loopwright.audio.picture import mel_sheet
 from loopwright.data import PreparedData
-from loopwright.making.torch_model import load
+from loopwright.making.engines import load
 
 
 def main(name: str, prepared: str, out: str) -> None:
     model, data = load(name), PreparedData.open(Path(prepared))
-    made = model.log_mel(model.styles_of(range(8)), range(8)).numpy()
+    made = model.log_mel(model.styles_of(range(8)), range(8))
     rows = data.indices("test")
     rows = rows[np.random.default_rng(0).choice(len(rows), 8, replace=False)]
     titles = [f"made, seed {k}" for k in range(8)] + [f"real, {data.records[int(k)]['style']}" for k in rows]

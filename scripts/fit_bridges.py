@@ -1,8 +1,8 @@
 """Fit the mel-to-mel maps of `features/bridge.py` on real audio, once. Only the maps (numbers) are kept.
 
-Usage: python scripts/fit_bridges.py SHARED_FOLDER [--report FILE.json]
+Usage: python scripts/fit_bridges.py MATERIAL [--report FILE.json]
 
-Data: all one-shots and tonal notes of SHARED/data, and clips that sum two to four of them at random times and levels, at
+Data: all one-shots and tonal notes of MATERIAL/data, and clips that sum two to four of them at random times and levels, at
 random overall levels (seeded); each made a 2 s circle. The real loops are held out: they only measure the result.
 
 Model: y = W x with W >= 0, x our linear mel at the network's frame, y the network's. What the network sees is
@@ -153,11 +153,11 @@ def fit(x: Tensor, y: Tensor, offset: float) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("shared", type=Path)
+    parser.add_argument("material", type=Path)
     parser.add_argument("--report", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    data = args.shared / "data"
+    data = args.material / "data"
     clips = fitting_clips(data)
     held_out, _ = real_bars(data)
     tensors, report = {}, {}

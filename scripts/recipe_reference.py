@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+from loopwright.models import config
 from loopwright.training import recipe as module
 
 REPO = Path(__file__).resolve().parents[1]
@@ -30,15 +31,16 @@ This page is made by scripts/recipe_reference.py.
 
 def comments() -> dict[tuple[str, str], str]:
     """(class, field) -> the comment behind the field, and behind its following lines."""
-    source = Path(str(module.__file__)).read_text(encoding="utf-8")
-    lines = source.splitlines()
     found = {}
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.ClassDef):
-            for item in node.body:
-                if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-                    line = lines[item.end_lineno - 1] if item.end_lineno else ""
-                    found[node.name, item.target.id] = line.partition("  # ")[2]
+    for file in (config, module):
+        source = Path(str(file.__file__)).read_text(encoding="utf-8")
+        lines = source.splitlines()
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ClassDef):
+                for item in node.body:
+                    if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+                        line = lines[item.end_lineno - 1] if item.end_lineno else ""
+                        found[node.name, item.target.id] = line.partition("  # ")[2]
     return found
 
 

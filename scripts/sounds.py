@@ -11,11 +11,11 @@ from pathlib import Path
 import soundfile
 
 from loopwright.cli.generate import parse_seeds
-from loopwright.making.onnx_model import load_maker
+from loopwright.making.engines import load
 
 
 def main(name: str, seeds: str, out: str) -> None:
-    for seed, loop in zip(parse_seeds(seeds), load_maker(name).generate(parse_seeds(seeds), bpm=120), strict=True):
+    for seed, loop in zip(parse_seeds(seeds), load(name).generate(parse_seeds(seeds), bpm=120), strict=True):
         path = Path(out) / f"{name}-{seed}.flac"
         soundfile.write(path, loop.tile(2), loop.rate_hz, subtype="PCM_16")
         print(path)

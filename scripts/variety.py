@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from loopwright.data import PreparedData
-from loopwright.making.model import find_model
-from loopwright.training.gan_loop import load_model
+from loopwright.making.find import find_model
+from loopwright.models import modelfile
 from loopwright.training.gan_step import spread
 
 
@@ -35,14 +35,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    generator, header = load_model(find_model(args.model))
+    file = modelfile.read(find_model(args.model))
+    generator = modelfile.build(file)
     data = PreparedData.open(args.prepared)
     mean, std = (torch.from_numpy(x)[:, None] for x in (data.stats.mean, data.stats.std))
     silence = (float(np.log10(data.mel.log_floor)) - mean) / std
     rows, rng = data.indices("train"), np.random.default_rng(args.seed)
     names = np.asarray([str(style) for style in data.column("style", rows)])
     print("| style | pairs, generated / real | rhythm, generated / real |\n|---|---|---|")
-    for number, style in enumerate(header.get("styles") or ["all"]):
+    for number, style in enumerate(file.styles or ["all"]):
         own = rows if style == "all" else rows[names == style]
         picked = np.sort(rng.choice(own, args.count, replace=False))
         real = (torch.from_numpy(data.log_mel(picked)) - mean) / std

@@ -24,6 +24,12 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_files_are_as_readable_as_others_that_this_user_makes(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("x")
+    write_json(tmp_path / "ours", {"x": 1})
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_tensors_and_header_come_back(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     save_tensors(path, {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3, dtype=torch.int64)}, {"k": [1, "é"]})

@@ -1,11 +1,12 @@
-"""Settings every part agrees on: the three representations of a loop (DESIGN section 3).
+"""Settings every part agrees on: the representations of a loop.
 
 A bar is 2 s: 4/4 at 120 BPM. In the circular representations its 256 frames sit on the musical grid, 16 to a sixteenth-note.
 """
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, model_validator
 
@@ -14,6 +15,7 @@ from loopwright.errors import MelMismatchError
 BAR_SECONDS = 2.0
 GRID_BPM = 120.0
 STEPS_PER_BAR = 16
+SPLITS = ("train", "validation", "test", "locked")  # sides of a data set; `locked` is used only where it is asked for by name
 
 
 class MelConfig(BaseModel, frozen=True, extra="forbid"):
@@ -52,6 +54,49 @@ class MelConfig(BaseModel, frozen=True, extra="forbid"):
         """Samples in one bar of 2 s."""
         return int(BAR_SECONDS * self.rate_hz)
 
+    @property
+    def bands(self) -> int:
+        """Rows of the picture, whatever the representation."""
+        return self.n_mels
+
+
+class ToneConfig(BaseModel, frozen=True, extra="forbid"):
+    """Settings of a circular constant-Q, see `audio.constantq`: pitch on one axis, a whole number of rows to the semitone.
+
+    Rows are log10 magnitudes, floor `log_floor`. Shape (bands, frames).
+    """
+
+    name: str
+    rate_hz: PositiveInt  # of the audio beside it
+    bands: PositiveInt
+    bands_per_octave: PositiveInt = 36
+    fmin_hz: PositiveFloat = 27.5  # centre of band 0: A0
+    extra_hz: PositiveFloat = 10.0  # added to each band's half width, so that low bands do not ring for seconds
+    log_floor: PositiveFloat = 1e-5
+    bar_frames: PositiveInt
+
+    @property
+    def bar_samples(self) -> int:
+        """Samples in one bar of 2 s."""
+        return int(BAR_SECONDS * self.rate_hz)
+
+    @property
+    def model_frames(self) -> int:
+        """Frames a model sees per bar: all."""
+        return self.bar_frames
+
+    @property
+    def hop(self) -> int:
+        """Samples from one frame to the next."""
+        return self.bar_samples // self.bar_frames
+
+    @property
+    def circular(self) -> bool:
+        """Frames wrap round the loop."""
+        return True
+
+
+Representation = MelConfig | ToneConfig
 
 LOOP48 = MelConfig(
     name="loop48", rate_hz=48_000, n_fft=2048, hop=375, n_mels=128, fmax_hz=21_000.0, bar_frames=256, model_frames=256
@@ -70,15 +115,21 @@ PAPER16 = MelConfig(
     model_frames=192,
     circular=False,
 )
-REPRESENTATIONS: dict[str, MelConfig] = {mel.name: mel for mel in (LOOP48, LOOP16, PAPER16)}
+TONE48 = ToneConfig(name="tone48", rate_hz=48_000, bands=320, bar_frames=256)
+REPRESENTATIONS: dict[str, Representation] = {each.name: each for each in (LOOP48, LOOP16, TONE48, PAPER16)}
 
 
-def check_same_mel(what: str, have: MelConfig, other: str, need: MelConfig) -> None:
+def parse_representation(values: Mapping[str, Any]) -> Representation:
+    """A representation from its JSON. Raises pydantic's ValidationError for settings that are none."""
+    return ToneConfig(**values) if "bands_per_octave" in values else MelConfig(**values)
+
+
+def check_same_mel(what: str, have: Representation, other: str, need: Representation) -> None:
     """Raise MelMismatchError naming every differing field if `have` (of `what`) is not `need` (of `other`)."""
     if have == need:
         return
     a, b = have.model_dump(), need.model_dump()
-    diffs = ", ".join(f"{key} {a[key]} against {b[key]}" for key in a if a[key] != b[key])
+    diffs = ", ".join(f"{key} {a.get(key)} against {b.get(key)}" for key in {**a, **b} if a.get(key) != b.get(key))
     raise MelMismatchError(
         f"{what} was made for mel settings '{have.name}', but {other} has '{need.name}' ({diffs}). "
         f"Use parts made for the same representation, or prepare the data again with --repr {have.name}."

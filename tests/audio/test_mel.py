@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from loopwright.audio.mel import LogMel, MelInverse, mel_filterbank
+from loopwright.audio.mel import LogMel, mel_filterbank
 from loopwright.audio.melscale import slaney_hz_to_mel, slaney_mel_to_hz
+from loopwright.audio.spectra import MelInverse
 from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig, check_same_mel
 from loopwright.errors import MelMismatchError
 
@@ -59,7 +60,7 @@ def test_silence_is_the_floor() -> None:
 def test_mel_inverse_is_non_negative_and_has_the_mel_it_was_given() -> None:
     x = torch.randn(1, LOOP16.bar_samples, generator=torch.Generator().manual_seed(3)) * 0.1
     log_mel = LogMel(LOOP16)(x)
-    magnitude = MelInverse(LOOP16)(log_mel)
+    magnitude = torch.from_numpy(MelInverse(LOOP16)(log_mel[0].T.numpy()).T)[None]
     assert (magnitude >= 0).all()
     again = (mel_filterbank(LOOP16) @ magnitude).clamp_min(1e-5).log10()
     assert (again - log_mel).abs().mean() < 1e-3

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import soundfile
 from click.testing import CliRunner
+from sounds import drum_loop
 
 from loopwright.cli import cli
 from loopwright.errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
-from sounds import drum_loop
 
 RATE = 22_050
 

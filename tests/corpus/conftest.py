@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from corpus_material import rock_bars, write_midi
 
-from loopwright.corpus.groove import Bar, read_groove
+from loopwright.corpus.groove import Phrase, read_groove
 from loopwright.corpus.kits import Library
 
 
@@ -23,21 +23,13 @@ def mini_groove(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     rng = np.random.default_rng(0)
     lines = ["drummer,session,id,style,bpm,beat_type,time_signature,midi_filename,audio_filename,duration,split"]
-    for number, (style, split) in enumerate(
-        [
-            ("rock", "train"),
-            ("funk/groove1", "train"),
-            ("jazz", "validation"),
-            ("rock", "test"),
-            ("punk", "train"),
-            ("pop", "test"),
-        ]
-    ):
+    played = [("rock", 1), ("funk/groove1", 1), ("jazz", 2), ("rock", 3), ("punk", 1), ("pop", 6)]  # style, drummer
+    for number, (style, drummer) in enumerate(played):
         name = f"d/s/{number}.mid"
         write_midi(folder / name, rock_bars(12, rng))
-        lines.append(f"d,s,d/s/{number},{style},110,beat,4-4,{name},x.wav,20,{split}")
+        lines.append(f"drummer{drummer},s,d/s/{number},{style},110,beat,4-4,{name},x.wav,20,train")
     write_midi(folder / "d/s/waltz.mid", rock_bars(4, rng))
-    lines.append("d,s,d/s/waltz,rock,110,beat,3-4,d/s/waltz.mid,x.wav,20,train")
+    lines.append("drummer1,s,d/s/waltz,rock,110,beat,3-4,d/s/waltz.mid,x.wav,20,train")
     (folder / "info.csv").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -51,7 +43,7 @@ def _thud(rng: np.random.Generator, seconds: float, hz: float, noise: float) -> 
 
 @pytest.fixture(scope="session")
 def mini_oneshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three kits on the training side, two held out; `muldjord` has three velocity layers; two kits have a ride."""
+    """Three kits that train and one on each far side; `muldjord` has three velocity layers; two kits have a ride."""
     folder = tmp_path_factory.mktemp("oneshots")
     rng = np.random.default_rng(1)
     voices = {
@@ -62,7 +54,7 @@ def mini_oneshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "tom_mid": (0.3, 120, 0.1),
     }
     rows = []
-    for kit in ("muldjord", "uzu", "tr808_fischer", "gogodze_close", "house_dwsd"):
+    for kit in ("muldjord", "uzu", "tr808_fischer", "freesound_electro", "house_dwsd", "gogodze_close"):
         (folder / kit).mkdir()
         layers = 3 if kit == "muldjord" else 1
         for role, (seconds, hz, noise) in {
@@ -121,6 +113,39 @@ def library(mini_oneshots: Path) -> Library:
 
 
 @pytest.fixture(scope="session")
-def real_bars(shared_dir: Path) -> list[Bar]:
-    """Every bar of the real data set; reading it takes a quarter of a minute."""
+def real_bars(shared_dir: Path) -> list[Phrase]:
+    """Every bar of the real data set."""
     return read_groove(shared_dir / "data" / "groove")
+
+
+@pytest.fixture(scope="session")
+def mini_synth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One waveform group for each side, an instrument that trains (3.2 cents sharp, as the real one), 20 progressions."""
+    folder = tmp_path_factory.mktemp("synth")
+    turn = 2 * np.pi * np.arange(600) / 600
+    rng = np.random.default_rng(2)
+    cycles: list[np.ndarray] = []
+    lines = ["row,name,group,peak,spectral_centroid_harmonic"]
+    for group in ("0001", "0005", "0010", "0003"):
+        for _ in range(3):
+            levels = rng.uniform(0.2, 1, 12) / np.arange(1, 13)
+            cycle = sum(level * np.sin((h + 1) * turn + rng.uniform(0, 6.3)) for h, level in enumerate(levels))
+            lines.append(f"{len(cycles)},x,AKWF_{group},32767,4")
+            cycles.append((20_000 * cycle / np.abs(cycle).max()).astype(np.int16))
+    np.save(folder / "akwf_600.npy", np.array(cycles))
+    (folder / "akwf_600.csv").write_text("\n".join(lines) + "\n")
+    rows = ["instrument,file,midi_note"]
+    for midi in (36, 60):
+        hz = 440 * 2 ** ((midi - 69 + 0.032) / 12)
+        time = np.arange(2 * 44_100) / 44_100
+        note = sum(np.sin(2 * np.pi * hz * h * time) / h for h in (1, 2, 3)) * np.minimum(1, (2 - time) / 0.05)
+        soundfile.write(folder / f"{midi}.flac", 0.5 * note, 44_100)
+        rows.append(f"lately_bass,{midi}.flac,{midi}")
+    (folder / "index.csv").write_text("\n".join(rows) + "\n")
+    table = ["group,n_chords,chords,moods"]
+    for first, second in (("I", "IV"), ("I", "V"), ("vi", "IV"), ("I", "ii"), ("IV", "I")):
+        table += [f"major,4,{first} {second} I V,x", f"major,4,{second} {first} vi vi,x"]
+        low, high = first.lower(), second.lower()
+        table += [f"minor,4,{low} {high} i iv,x", f"minor,4,i {high} {low} i,x"]
+    (folder / "progressions.csv").write_text("\n".join(table) + "\n")
+    return folder

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +18,11 @@ import soundfile
 from click.testing import CliRunner
 
 from loopwright.cli.corpus import corpus
+from loopwright.config import SPLITS
 from loopwright.corpus.demo import STYLES, DemoRenderer, demo_bars, render_demo
-from loopwright.corpus.folder import BAR_SAMPLES, COLUMNS, RATE_HZ, WAV_BYTES, write_corpus
+from loopwright.corpus.folder import BAR_SAMPLES, COLUMNS, RATE_HZ, WAV_BYTES, Loop, write_corpus
+from loopwright.corpus.groove import ROLES
+from loopwright.data.facts import facts_of_row
 from loopwright.errors import BusyError, InputError
 from loopwright.files import locked
 from loopwright.tasks.corpus import make_drums
@@ -32,7 +35,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 class Failing(DemoRenderer):
     """Dies at loop 7, as a killed process would."""
 
-    def loop(self, number: int) -> tuple[dict[str, str], Callable[[], np.ndarray]]:
+    def loop(self, number: int) -> Loop:
         if number == 7:
             raise KeyboardInterrupt
         return super().loop(number)
@@ -53,6 +56,15 @@ def test_the_demo_folder_is_what_its_table_says(tmp_path: Path) -> None:
         read, _ = soundfile.read(out / row["file"])
         np.testing.assert_allclose(read, bar, atol=1.51 / 32767)
         assert {k: v for k, v in row.items() if k != "file"} == labels
+    lines = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+    assert [line["file"] for line in lines] == [row["file"] for row in rows]
+    for row, line in zip(rows, lines, strict=True):
+        assert line["events"]
+        for event in line["events"]:
+            start, loud = event[1], event[2 if row["kind"] == "drum" else 3]
+            assert 0 <= start < 1
+            assert 0 < loud <= 1
+            assert event[0] in ROLES if row["kind"] == "drum" else 20 <= event[0] <= 112
     assert np.abs(bars).max() <= 1.0
     assert len({bar.tobytes() for bar in bars}) == 20
     assert {row["kind"] for row in rows} == {"drum", "synth"}
@@ -64,7 +76,7 @@ def test_demo_loops_depend_on_seed_and_number_alone() -> None:
     other, _ = demo_bars(3, seed=5)
     np.testing.assert_array_equal(few, more[:3])
     assert not np.array_equal(few, other)
-    rows = [DemoRenderer(200, 0).loop(i)[0] for i in range(0, 100, 9)]
+    rows = [DemoRenderer(200, 0).loop(i).row for i in range(0, 100, 9)]
     assert {row["split"] for row in rows} == {"train", "validation", "test"}
 
 
@@ -111,7 +123,7 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
 
 def test_other_settings_or_strange_files_are_refused(tmp_path: Path) -> None:
     render_demo(tmp_path / "a", 2, seed=0)
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(InputError, match=r"begun with other settings \(n: 2 -> 3\)"):
         render_demo(tmp_path / "a", 3, seed=0)
     (tmp_path / "b" / "wav").mkdir(parents=True)
     (tmp_path / "b" / "wav" / "mine.wav").write_bytes(b"precious")
@@ -133,13 +145,38 @@ def test_two_processes_on_one_folder_are_not_allowed(tmp_path: Path) -> None:
 
 def test_drums_from_midi_to_wavs_are_the_same_bytes_each_time(mini_groove: Path, mini_oneshots: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        assert make_drums(mini_groove, mini_oneshots, tmp_path / name, n=20, seed=0) == 20
+        assert make_drums(mini_groove, mini_oneshots, tmp_path / name, n=25, seed=0) == 25
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     with (tmp_path / "one" / "loops.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
-    assert {row["split"] for row in rows} == {"train", "validation", "test"}
+    assert {row["split"] for row in rows} == {"train", "validation", "test", "locked"}
     assert {row["kind"] for row in rows} == {"drum"}
+    assert all((row["performer"] != "") == row["source"].startswith("groove/") for row in rows)
     assert all(row["licence"] and row["source"] and row["kit"] for row in rows)
+
+
+def test_what_reads_tables_knows_every_side_that_is_written() -> None:
+    for side in SPLITS:
+        assert facts_of_row({"file": "x.wav", "split": side}, "loops.csv").split == side
+    assert facts_of_row({"split": "elsewhere"}, "loops.csv").split == ""
+
+
+@pytest.mark.parametrize("n_bars", [2, 4])
+def test_longer_loops_are_exactly_that_long_and_their_table_says_so(
+    mini_groove: Path, mini_oneshots: Path, tmp_path: Path, n_bars: int
+) -> None:
+    make_drums(mini_groove, mini_oneshots, tmp_path, n=13, seed=0, bars=n_bars)
+    with (tmp_path / "loops.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    latest = 0.0
+    for row, line in zip(rows, (tmp_path / "events.jsonl").read_text().splitlines(), strict=True):
+        assert row["bars"] == str(n_bars)
+        assert soundfile.info(tmp_path / row["file"]).frames == 2 * RATE_HZ * n_bars
+        latest = max(latest, *(start for _, start, _ in json.loads(line)["events"]))
+    assert n_bars - 0.3 < latest < n_bars
+    assert make_drums(mini_groove, mini_oneshots, tmp_path, n=13, seed=0, bars=n_bars) == 0
+    with pytest.raises(InputError, match="other settings"):
+        make_drums(mini_groove, mini_oneshots, tmp_path, n=13, seed=0)
 
 
 def test_commands_show_results_on_stdout_and_the_rest_on_stderr(mini_groove: Path, mini_oneshots: Path, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loopwright.data.cut import click_ratio, cut_circle, cut_loop, join_ends
+from loopwright.audio.seam import click_ratio
+from loopwright.data.cut import cut_circle, cut_loop, join_ends
 
 RATE = 44_100
 rng = np.random.default_rng(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def ogg(x: Float32) -> Float32:
     return soundfile.read(buffer, dtype="float32")[0][:N]
 
 
-CHANGES = {
+CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "quieter": lambda x: 0.2 * x,
     "rolled": lambda x: np.roll(x, 9111),
     "noisy": lambda x: x + 3e-4 * np.random.default_rng(0).standard_normal(N).astype(np.float32),

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from loopwright.config import MelConfig
-from loopwright.data import prepared
-from loopwright.data.prepared import PreparedData, PreparedWriter
+from loopwright.data import prepared_writer
+from loopwright.data.prepared import PreparedData
+from loopwright.data.prepared_writer import PreparedWriter
 from loopwright.errors import InputError
 
 TINY = MelConfig(name="tiny", rate_hz=160, n_fft=64, hop=20, n_mels=3, fmax_hz=80, bar_frames=16, model_frames=16)
@@ -20,7 +21,7 @@ TINY = MelConfig(name="tiny", rate_hz=160, n_fft=64, hop=20, n_mels=3, fmax_hz=8
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared, "ROWS_PER_SHARD", 8)
+    monkeypatch.setattr(prepared_writer, "ROWS_PER_SHARD", 8)
 
 
 def entries() -> Iterator[list[tuple[np.ndarray, np.ndarray, dict[str, Any]]]]:
@@ -112,7 +113,7 @@ def test_killed_while_a_part_becomes_a_shard(tmp_path: Path, monkeypatch: pytest
     """Every single file operation of sealing is a place to die."""
     run(tmp_path / "whole").finish({}, split_of=split_of)
     want = everything(tmp_path / "whole")
-    real = prepared.atomic_path
+    real = prepared_writer.atomic_path
     for die_at in range(1, 14, 2):
         count = 0
 
@@ -124,10 +125,10 @@ def test_killed_while_a_part_becomes_a_shard(tmp_path: Path, monkeypatch: pytest
             return real(path)
 
         there = tmp_path / f"t{die_at}"
-        monkeypatch.setattr(prepared, "atomic_path", dying)
+        monkeypatch.setattr(prepared_writer, "atomic_path", dying)
         with pytest.raises(KeyboardInterrupt):
             run(there).finish({}, split_of=split_of)
-        monkeypatch.setattr(prepared, "atomic_path", real)
+        monkeypatch.setattr(prepared_writer, "atomic_path", real)
         run(there, resume=True).finish({}, split_of=split_of)
         assert everything(there) == want, die_at
 

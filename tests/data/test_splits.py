@@ -39,7 +39,7 @@ def test_more_files_move_few_sources() -> None:
 
 
 def test_one_big_folder_is_split_by_file_and_tiny_sets_train() -> None:
-    one_folder = [{"source": "pack", "file": f"pack/{i}"} for i in range(50)]
+    one_folder: list[dict[str, object]] = [{"source": "pack", "file": f"pack/{i}"} for i in range(50)]
     assert Counter(assign(one_folder)) == {"train": 40, "validation": 5, "test": 5}
     assert assign([{"source": "a", "file": "a"}, {"source": "b", "file": "b"}]) == ["train", "train"]
 

@@ -113,7 +113,7 @@ def real_loops(folder: Path) -> list[tuple[str, float, float, Reading]]:
 
 @pytest.mark.shared
 def test_real_loops_with_names_and_tags_hidden(shared_dir: Path) -> None:
-    """At least 95 % within 1 %, at least 90 % of the bar counts (issue 3)."""
+    """At least 95 % within 1 %, at least 90 % of the bar counts."""
     found = real_loops(shared_dir / "data" / "real_loops")
     assert len(found) == 36
     tempi = [abs(reading.bpm / bpm - 1) < 0.01 for _, bpm, _, reading in found]

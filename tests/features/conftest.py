@@ -9,7 +9,7 @@ import pytest
 
 from loopwright.config import LOOP16
 from loopwright.data import PreparedData
-from loopwright.data.prepared import PreparedWriter
+from loopwright.data.prepared_writer import PreparedWriter
 
 
 @pytest.fixture(scope="session")

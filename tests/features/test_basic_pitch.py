@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from loopwright.pipeline.features import fetch
 
 from loopwright.cli.features import features
 from loopwright.errors import ConfigError, MelMismatchError, WeightsError
@@ -19,6 +18,7 @@ from loopwright.features.checks import HEARD, verify
 from loopwright.features.importing import import_weights
 from loopwright.features.registry import NETWORKS
 from loopwright.files import sha256_of
+from loopwright.tasks.features import fetch
 
 
 @pytest.fixture(scope="module")

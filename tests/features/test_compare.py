@@ -32,7 +32,7 @@ def test_a_network_is_compared_on_labels_and_against_generated_bars(prepared: Pa
 
 def _tiny(folder: Path) -> Path:
     from loopwright.config import LOOP16
-    from loopwright.data.prepared import PreparedWriter
+    from loopwright.data.prepared_writer import PreparedWriter
 
     with PreparedWriter(folder / "tiny", LOOP16, 1, audio=False) as writer:
         for i in range(3):

@@ -16,7 +16,7 @@ from loopwright.features.vggish import Vggish
 
 
 class PlainVggish(nn.Module):
-    """torchvggish, from its description (DESIGN section 9). Input (B, 1, time 96, mel 64)."""
+    """torchvggish, written out from the published code. Input (B, 1, time 96, mel 64)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ def test_vggish_reads_tensorflow_names(tmp_path: Path, plain_vggish: PlainVggish
 
 
 def test_vggish_front_end_has_the_published_values() -> None:
-    """DESIGN section 9: 3 s of a 1 kHz sine of amplitude 1, three patches of 96 frames."""
+    """Published: 3 s of a 1 kHz sine of amplitude 1, three patches of 96 frames."""
     n = np.arange(48_000, dtype=np.float64)
     tone = torch.from_numpy(np.sin(2 * np.pi * 1000 * n / 16_000).astype(np.float32))[None]
     network = load_network("random:vggish", head=False)
@@ -106,7 +106,7 @@ class PlainRes(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.bn_2(self.conv_2(self.bn_1(self.conv_1(x)).relu()))
-        return (self.bn_3(self.conv_3(x)) + out).relu()  # type: ignore[no-any-return]
+        return (self.bn_3(self.conv_3(x)) + out).relu()
 
 
 class PlainShortChunk(nn.Module):
@@ -131,7 +131,7 @@ class PlainShortChunk(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.maps(x)[-1].squeeze(2).amax(dim=2)
-        return self.dense2(self.bn(self.dense1(x)).relu()).sigmoid()  # type: ignore[no-any-return]
+        return self.dense2(self.bn(self.dense1(x)).relu()).sigmoid()
 
 
 @pytest.mark.parametrize("cls", [ShortChunkRes, ShortChunkLoop])

@@ -53,7 +53,7 @@ def test_networks_are_frozen_and_never_in_training_mode(name: str) -> None:
     assert not list(net.parameters())
     assert net.state_dict() == {}  # nothing of it goes into checkpoints
     log_mel = some_log_mel(LOOP16).requires_grad_(True)
-    sum(features.square().mean() for features in net(log_mel)).backward()  # type: ignore[union-attr]
+    sum(features.square().mean() for features in net(log_mel)).backward()
     assert log_mel.grad is not None
     assert float(log_mel.grad.abs().max()) > 0
     assert all(torch.equal(a, b) for a, b in zip(before, net.buffers(), strict=True))
@@ -184,7 +184,7 @@ def test_every_network_teaches_a_discriminator(name: str) -> None:
     optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-4, betas=(0.0, 0.99))
     losses = []
     for _ in range(16):
-        on_real, on_fake = (discriminator.judge(side) for side in features)
+        on_real, on_fake = (discriminator.logits(side) for side in features)
         loss = torch.stack(
             [(1 - r).relu().mean() + (1 + f).relu().mean() for r, f in zip(on_real, on_fake, strict=True)]
         ).mean()

@@ -1,15 +1,11 @@
-"""Weight files from outside: the restricted reader, importing, downloading from a real server that misbehaves."""
+"""Weight files from outside: importing, downloading from a real server that misbehaves."""
 
 from __future__ import annotations
 
 import hashlib
 import http.server
-import io
-import os
-import pickle
 import socket
 import threading
-import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,110 +23,7 @@ from loopwright.features import load_network
 from loopwright.features.fetch import download
 from loopwright.features.importing import import_weights, recognise
 from loopwright.features.mtat_fcn import MtatFcn
-from loopwright.features.pthfile import read_pth
 from loopwright.features.yamnet import LAYERS, Yamnet
-
-
-def state() -> OrderedDict[str, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    base = torch.randn(6, 4, generator=generator)
-    tensors: OrderedDict[str, Tensor] = OrderedDict()
-    tensors["plain"] = base
-    tensors["transposed"] = base.T  # a view: strides, the same storage
-    tensors["slice"] = base[2:, 1:3]  # offset
-    tensors["parameter"] = nn.Parameter(torch.randn(3, generator=generator))
-    tensors["half"] = torch.randn(5, generator=generator).half()
-    tensors["counter"] = torch.tensor(7)
-    tensors["empty"] = torch.zeros(0, 3)
-    return tensors
-
-
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_pth_files_are_read_without_unpickling(tmp_path: Path, zipped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "weights.pth"
-    torch.save(state(), path, _use_new_zipfile_serialization=zipped)
-
-    def never(*args: object, **kwargs: object) -> None:
-        raise AssertionError("something was unpickled")
-
-    for name in ("load", "loads", "Unpickler", "_Unpickler"):
-        monkeypatch.setattr(pickle, name, never)
-    got = read_pth(path)
-    assert set(got) == set(state())
-    for key, value in state().items():
-        assert got[key].dtype == value.dtype
-        assert torch.equal(got[key], value), key
-
-
-def test_module_state_dicts_and_nested_ones_are_read(tmp_path: Path) -> None:
-    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))  # its state dict carries _metadata
-    torch.save({"model": module.state_dict(), "epoch": 3}, tmp_path / "run.pt")
-    got = read_pth(tmp_path / "run.pt")
-    assert torch.equal(got["model.0.weight"], module[0].weight)
-    assert "epoch" not in got
-
-
-class Bomb:
-    """Unpickling this makes a file."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.target),)
-
-
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_a_pickle_with_code_is_refused_without_running_it(tmp_path: Path, zipped: bool) -> None:
-    target = tmp_path / "ran"
-    torch.save({"w": torch.zeros(2), "x": Bomb(target)}, tmp_path / "bad.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(WeightsError, match=r"refused, and nothing in it was run.*mkdir"):
-        read_pth(tmp_path / "bad.pth")
-    assert not target.exists()
-
-
-@pytest.mark.parametrize(
-    "program",
-    [
-        b"cos\nsystem\n(S'true'\ntR.",  # GLOBAL + REDUCE
-        b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R.",  # STACK_GLOBAL
-        b"(S'true'\nios\nsystem\n.",  # INST
-        b"ccollections\nOrderedDict\n(S'a'\ntR.",  # a harmless name with odd arguments
-        b"ctorch._utils\n_rebuild_tensor_v2\n)R.",
-        b"\x80\x02}(U\x01ac__builtin__\neval\nu.",
-        b"\x80\x02(lp0\nP1\n.",  # PERSID
-    ],
-)
-def test_odd_programs_are_refused(tmp_path: Path, program: bytes) -> None:
-    path = tmp_path / "odd.pth"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", program)
-    with pytest.raises(WeightsError):
-        read_pth(path)
-
-
-def test_a_tensor_that_reaches_past_its_storage_is_refused(tmp_path: Path) -> None:
-    """The file says 6 x 4 numbers; its storage has fewer."""
-    whole, cut = tmp_path / "whole.pth", tmp_path / "cut.pth"
-    torch.save({"w": torch.randn(6, 4)}, whole)
-    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(cut, "w") as new:
-        for item in old.namelist():
-            data = old.read(item)
-            new.writestr(item, data[:40] if item.endswith("data/0") else data)
-    with pytest.raises(WeightsError, match="past its storage"):
-        read_pth(cut)
-
-
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_truncated_pth_files_are_told(tmp_path: Path, zipped: bool) -> None:
-    path = tmp_path / "cut.pth"
-    buffer = io.BytesIO()
-    torch.save(state(), buffer, _use_new_zipfile_serialization=zipped)
-    data = buffer.getvalue()
-    for share in (0.3, 0.9):
-        path.write_bytes(data[: int(share * len(data))])
-        with pytest.raises(WeightsError, match=r"not a whole \.pth file"):
-            read_pth(path)
 
 
 def test_import_recognises_a_published_tagging_file(tmp_path: Path) -> None:
@@ -170,14 +63,14 @@ def test_yamnet_reads_the_keras_h5(tmp_path: Path) -> None:
         parts = [("conv", (3, 3, 1, 32), "kernel", 32)] if number == 1 else [
             ("depthwise_conv", (3, 3, into, 1), "depthwise_kernel", into), ("pointwise_conv", (1, 1, into, out), "kernel", out)
         ]  # fmt: skip
-        for part, shape, kernel, channels in parts:
+        for part, shape, role, channels in parts:
             layer = f"layer{number}/{part}"
             fan_in = np.prod(shape[:2]) * (1 if part == "depthwise_conv" else shape[2])
-            values[f"{layer}/{layer}/{kernel}:0"] = rng.standard_normal(shape) * (2 / fan_in) ** 0.5
-            norm = f"{layer}/bn"
-            values[f"{norm}/{norm}/beta:0"] = rng.standard_normal(channels) * 0.1
-            values[f"{norm}/{norm}/moving_mean:0"] = rng.standard_normal(channels) * 0.1
-            values[f"{norm}/{norm}/moving_variance:0"] = rng.uniform(0.5, 2, channels)
+            values[f"{layer}/{layer}/{role}:0"] = rng.standard_normal(shape) * (2 / fan_in) ** 0.5
+            bn = f"{layer}/bn"
+            values[f"{bn}/{bn}/beta:0"] = rng.standard_normal(channels) * 0.1
+            values[f"{bn}/{bn}/moving_mean:0"] = rng.standard_normal(channels) * 0.1
+            values[f"{bn}/{bn}/moving_variance:0"] = rng.uniform(0.5, 2, channels)
     values["logits/logits/kernel:0"] = rng.standard_normal((1024, 521)) * 0.03
     values["logits/logits/bias:0"] = rng.standard_normal(521) * 0.1
     with h5py.File(tmp_path / "yamnet.h5", "w") as handle:
@@ -204,11 +97,11 @@ def test_yamnet_reads_the_keras_h5(tmp_path: Path) -> None:
             kernel = get("layer1/conv/layer1/conv/kernel:0").permute(3, 2, 0, 1)
             x = norm(nn.functional.conv2d(padded, kernel, stride=2), "layer1/conv")
         else:
-            layer = f"layer{number}/depthwise_conv"
-            kernel = get(f"{layer}/{layer}/depthwise_kernel:0").permute(2, 3, 0, 1)
-            x = norm(nn.functional.conv2d(padded, kernel, stride=stride, groups=len(kernel)), layer)
-            layer = f"layer{number}/pointwise_conv"
-            x = norm(nn.functional.conv2d(x, get(f"{layer}/{layer}/kernel:0").permute(3, 2, 0, 1)), layer)
+            part_name = f"layer{number}/depthwise_conv"
+            kernel = get(f"{part_name}/{part_name}/depthwise_kernel:0").permute(2, 3, 0, 1)
+            x = norm(nn.functional.conv2d(padded, kernel, stride=stride, groups=len(kernel)), part_name)
+            part_name = f"layer{number}/pointwise_conv"
+            x = norm(nn.functional.conv2d(x, get(f"{part_name}/{part_name}/kernel:0").permute(3, 2, 0, 1)), part_name)
         torch.testing.assert_close(mine[number].transpose(2, 3), x, rtol=1e-3, atol=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""YAMNet against the published figures of shared/weights/README.md, section 1."""
+"""YAMNet against figures that came with the weights, from an independent implementation."""
 
 from __future__ import annotations
 

@@ -7,15 +7,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from loopwright.cli import cli
 from loopwright.errors import ConfigError, InputError
 from loopwright.features import build_embedder
 from loopwright.making.bundled import bundled_models
-from loopwright.making.onnx_model import load_maker
+from loopwright.making.engines import load
 from loopwright.making.styles import StyleTable, find_styles, load_table, save_table, table_path
-from loopwright.making.torch_model import load
+from loopwright.making.torch_model import TorchModel
 
 TABLE = StyleTable("scnn_loop", 100, 0.5, {"funk": (2, 5, 11), "rock": (0, 1)})
 
@@ -29,14 +30,14 @@ def with_table(model_file: Path, tmp_path: Path) -> Path:
 
 
 def test_the_classifier_agrees_with_the_table_it_made(model_file: Path) -> None:
-    model = load(str(model_file))
+    model = TorchModel.load(str(model_file))
     table = find_styles(model, "scnn_loop_synth", looked_at=60, least=0.3)
     judge = build_embedder("scnn_loop_synth", model.mel)
     names = judge.features.network.classes
     assert table.seeds, "a random model has some style, too"
     assert set(table.seeds) <= set(names)
     for seed in range(60):
-        odds = judge.probabilities(model.log_mel(model.styles_of([seed]), [seed]))
+        odds = judge.probabilities(torch.from_numpy(model.log_mel(model.styles_of([seed]), [seed])))
         assert odds is not None
         best = names[int(odds.argmax())]
         listed = [style for style, seeds in table.seeds.items() if seed in seeds]
@@ -45,19 +46,19 @@ def test_the_classifier_agrees_with_the_table_it_made(model_file: Path) -> None:
 
 def test_a_network_that_knows_no_styles_is_refused(model_file: Path) -> None:
     with pytest.raises(ConfigError, match="random:yamnet does not tell styles apart"):
-        find_styles(load(str(model_file)), "random:yamnet", looked_at=1)
+        find_styles(TorchModel.load(str(model_file)), "random:yamnet", looked_at=1)
 
 
 def test_seeds_count_the_loops_of_a_style(with_table: Path) -> None:
-    maker = load_maker(str(with_table), vocoder="griffinlim")
-    (loop,) = maker.generate([1], style="funk", rate_hz=16_000)
-    (same,) = maker.generate([5], rate_hz=16_000)
+    model = load(str(with_table), vocoder="griffinlim")
+    (loop,) = model.generate([1], style="funk", rate_hz=16_000)
+    (same,) = model.generate([5], rate_hz=16_000)
     assert (loop.info["seed"], loop.info["style"]) == (5, "funk")
     assert (loop.samples == same.samples).all()
     with pytest.raises(InputError, match="style 'funk' of model 'mine' has loops 0 to 2, got 3"):
-        maker.generate([3], style="funk")
+        model.generate([3], style="funk")
     with pytest.raises(ConfigError, match=r"has no style 'jazz'\. It has: funk, rock"):
-        maker.generate([0], style="jazz")
+        model.generate([0], style="jazz")
 
 
 def test_the_command_line_makes_a_table_and_loops_of_a_style(model_file: Path, tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_the_command_line_makes_a_table_and_loops_of_a_style(model_file: Path, t
 def test_a_damaged_table_is_told(with_table: Path) -> None:
     table_path(with_table).write_text('{"seeds": [1]}')
     with pytest.raises(InputError, match=r"mine.styles.json is damaged .* loopwright styles MODEL --save"):
-        load_maker(str(with_table)).generate([0], style="funk")
+        load(str(with_table)).generate([0], style="funk")
 
 
 @pytest.mark.parametrize(("name", "style"), [("drums", "techno"), ("synth", "bass")])
@@ -88,6 +89,6 @@ def test_bundled_models_know_styles_without_torch(name: str, style: str) -> None
     table = load_table(table_path(bundled_models()[name]))
     assert table is not None
     assert all(list(seeds) == sorted(set(seeds)) and seeds[-1] < table.looked_at for seeds in table.seeds.values())
-    maker = load_maker(name, engine="onnx")
-    (loop,) = maker.generate([2], style=style, rate_hz=48_000)
+    model = load(name, engine="onnx")
+    (loop,) = model.generate([2], style=style, rate_hz=48_000)
     assert loop.info["seed"] == table.seeds[style][2]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from measuring_material import folder, loop
+from random_model import random_model
 
 from loopwright.audio.mel import LogMel
 from loopwright.config import LOOP16
-from loopwright.data.prepared import PreparedData, PreparedWriter
-from loopwright.files import save_tensors, write_json
-from loopwright.training.gan_loop import build_generator, model_header
+from loopwright.data.prepared import PreparedData
+from loopwright.data.prepared_writer import PreparedWriter
+from loopwright.files import write_json
+from loopwright.models.modelfile import make_header
 from loopwright.training.recipe import load_recipe
 
 
@@ -48,10 +46,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 def run(prepared: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder whose model never trained."""
     path = tmp_path_factory.mktemp("d") / "00000-tiny"
-    recipe = load_recipe("tiny")
-    torch.manual_seed(0)
-    generator = build_generator(recipe, n_mels=LOOP16.n_mels, frames=LOOP16.model_frames)
-    header = model_header(recipe, prepared, {"kimg": 1.0, "seconds": 60.0})
-    save_tensors(path / "checkpoints" / "best.safetensors", generator.state_dict(), header)
-    write_json(path / "config.json", {"recipe": recipe.model_dump(mode="json"), "data": str(prepared.path)})
+    told = load_recipe("tiny").model_dump(mode="json")
+    header = make_header(told, LOOP16, prepared.bars, prepared.stats.to_json(), {"kimg": 1.0, "seconds": 60.0})
+    random_model(path / "checkpoints" / "best.safetensors", header=header)
+    write_json(path / "config.json", {"recipe": header["recipe"], "data": str(prepared.path)})
     return path

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 
 from loopwright import metrics
@@ -17,24 +20,29 @@ def some(bars: list[int], *, music: bool = False) -> Measured:
     loops = [Heard(e, 10 + i, e.bars, 16_000, 2.0, -20.0 - i, f"hash {i}") for i, e in enumerate(entries)]
     owner = np.repeat(np.arange(n), bars)
     number = np.arange(n, dtype=float)
+    looped: dict[str, Any] = {field.name: number for field in dataclasses.fields(metrics.LoopFeatures)}
+    looped["steps"] = np.tile(number[:, None, None], (1, 3, 16))
+    musical: dict[str, Any] = {field.name: number for field in dataclasses.fields(metrics.MusicalFeatures)}
     return Measured(
         loops=tuple(loops),
         embeddings={"j": np.stack([number, -number], axis=1).astype(np.float32)},
         probabilities={"j": np.stack([number, 1 - number], axis=1).astype(np.float32)},
-        features=metrics.LoopFeatures(*[number] * 7, steps=np.tile(number[:, None, None], (1, 3, 16))),
-        music=metrics.MusicalFeatures(*[number] * 17, key=owner[:0], key_fits=owner[:0]) if music else None,
+        features=metrics.LoopFeatures(**looped),
+        music=metrics.MusicalFeatures(**musical) if music else None,
         patterns=Patterns(np.tile(owner[:, None, None].astype(np.float32), (1, 2, 4)), owner),
     )
 
 
 def test_taking_loops_keeps_every_field_together_also_twice_and_out_of_order() -> None:
-    measured = some([1, 2, 1, 3])
+    measured = some([1, 2, 1, 3], music=True)
     got = measured.take(np.array([3, 1, 3]))
     assert [loop.row for loop in got.loops] == [13, 11, 13]
     assert got.sources == ["source 1", "source 0", "source 1"]
     assert got.embeddings["j"][:, 0].tolist() == [3, 1, 3]
     assert got.probabilities["j"][:, 0].tolist() == [3, 1, 3]
     assert got.features.grid.tolist() == [3, 1, 3]
+    assert got.music is not None
+    assert got.music.rise_db.tolist() == [3, 1, 3]
     assert got.patterns.owner.tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
     assert got.patterns.bars[:, 0, 0].tolist() == [3, 3, 3, 1, 1, 3, 3, 3]
 

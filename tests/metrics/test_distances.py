@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -274,7 +275,7 @@ TWO = np.zeros((2, 3))
         (lambda: metrics.bootstrap(metrics.fad, TWO, TWO), "at least 4 independent"),
     ],
 )
-def test_bad_input_is_named(call, words: str) -> None:
+def test_bad_input_is_named(call: Callable[[], object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         call()
 

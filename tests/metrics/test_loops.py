@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -29,7 +31,7 @@ def hit(at: float, *, low: bool = False, level: float = 1.0) -> np.ndarray:
     return out
 
 
-def bar(steps: list[float], **kw: float) -> np.ndarray:
+def bar(steps: list[float], **kw: Any) -> np.ndarray:
     return sum((hit(s * STEP, **kw) for s in steps), np.zeros(N))
 
 

@@ -88,7 +88,7 @@ def test_output_keeps_its_bound_and_its_slope() -> None:
 
 
 def test_paper_size_has_the_published_number_of_parameters() -> None:
-    """21.75 M; ours has a noise strength for each channel instead of one a layer (DESIGN section 5)."""
+    """21.75 M; ours has a noise strength for each channel instead of one a layer."""
     with torch.device("meta"):
         generator = Generator(n_mels=64, frames=192, channels=(512,) * 5, z_dim=32, w_dim=64, mapping_layers=6)
     strengths = sum(p.numel() - 1 for n, p in generator.named_parameters() if "noise_strength" in n)

@@ -24,10 +24,11 @@ if importlib.util.find_spec("playwright") is None:
 if chromium() is None:
     pytest.skip("needs Chromium: apt-get install chromium, or set LOOPWRIGHT_CHROMIUM", allow_module_level=True)
 
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, Route, expect, sync_playwright
 
 pytestmark = pytest.mark.browser
 SLOW_MS = 60_000  # a loaded machine
+expect.set_options(timeout=SLOW_MS)  # expectations have a limit of their own, 5 s by default
 ARGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -273,6 +274,26 @@ def test_the_keyboard_does_everything(visit: Visit) -> None:
     expect(page.locator("#keys")).to_be_hidden()
 
 
+def test_stop_is_obeyed_while_a_loop_is_on_its_way(visit: Visit) -> None:
+    """A pad is on from the press, its samples may come later: what is pressed in between must count."""
+    page = visit.page
+    on_their_way: list[Route] = []
+    page.route("**/audio.wav", lambda route: on_their_way.append(route))
+    visit.generate()
+    expect(page.locator("#play")).to_have_attribute("aria-pressed", "true")
+    page.locator(".pad .face").nth(0).focus()
+    page.keyboard.press(" ")
+    expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
+    for route in on_their_way:
+        route.continue_()
+    page.evaluate("Promise.all(window.loopwright.buffers.values())")
+    page.wait_for_function("() => window.loopwright.transport.voices.size === 1")
+    assert page.evaluate("window.loopwright.transport.playing") is False
+    page.keyboard.press(" ")
+    expect(page.locator("#play")).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("[...window.loopwright.transport.voices.values()].every((voice) => voice.source !== null)")
+
+
 def test_more_like_this_blending_and_bending(visit: Visit) -> None:
     visit.generate()
     page = visit.page
@@ -370,6 +391,7 @@ def test_the_page_is_ready_within_a_second_of_work(visit: Visit) -> None:
     assert metrics["ScriptDuration"] + metrics["LayoutDuration"] + metrics["RecalcStyleDuration"] < 1.0
 
 
+@pytest.mark.slow
 def test_a_studio_that_stops_is_told_and_its_return_noticed(browser: Browser, tmp_path: Path) -> None:
     running = start(make_model(tmp_path / "toy.safetensors"), tmp_path / "library")
     port = int(running.url.rsplit(":", 1)[1])
@@ -380,7 +402,7 @@ def test_a_studio_that_stops_is_told_and_its_return_noticed(browser: Browser, tm
     visit.page.click("#generate")
     visit.page.wait_for_selector(".pad.on")
     hold = threading.Event()
-    running.engine.model = lambda _key: hold.wait(8)  # type: ignore[method-assign,assignment]  # it dies at work
+    setattr(running.engine, "model", lambda _key: hold.wait(8))  # noqa: B010  (it dies at work)
     running.server.force_exit = True
     running.stop()
     expect(visit.page.locator("#gone")).to_be_visible(timeout=SLOW_MS)

@@ -63,7 +63,8 @@ def test_a_full_queue_refuses_one_client_or_all_with_a_time_to_wait(jobs: Jobs) 
 
 
 def test_cancelling_stops_after_the_present_piece_and_others_go_on(jobs: Jobs) -> None:
-    gate, order = threading.Event(), []
+    gate = threading.Event()
+    order: list[str] = []
     long = jobs.submit("a", "k", 100, pieces("a", 100, order, gate))
     other = jobs.submit("b", "k", 1, pieces("b", 1, order))
     jobs.start()

@@ -14,13 +14,12 @@ from loopwright.errors import ConfigError
 from loopwright.study.config import load_study
 from loopwright.study.results import StudyResult
 from loopwright.study.run import run_study
-from loopwright.training import gan_loop as loop
-from loopwright.training import tick as evaluate
+from loopwright.training import gan_build, tick
 
 
 def test_a_whole_study_is_interrupted_goes_on_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "build_features", cheap.build)
-    monkeypatch.setattr(evaluate, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
+    monkeypatch.setattr(gan_build, "build_features", cheap.build)
+    monkeypatch.setattr(tick, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
     monkeypatch.setattr("loopwright.study.results.FAILING_SHARE", 2.0)  # after a few steps every row fails
     monkeypatch.setattr("loopwright.study.results.NO_BARS_SPREAD", 1e9)
     data = cheap.write_data(tmp_path / "prepared")
@@ -79,8 +78,8 @@ def test_a_whole_study_is_interrupted_goes_on_and_tells(tmp_path: Path, monkeypa
 
 def test_a_record_stands_for_runs_made_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One session trains a row, another goes on from what it recorded, without its run folders."""
-    monkeypatch.setattr(loop, "build_features", cheap.build)
-    monkeypatch.setattr(evaluate, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
+    monkeypatch.setattr(gan_build, "build_features", cheap.build)
+    monkeypatch.setattr(tick, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
     for picture in ("plot_curves", "plot_questions", "plot_health"):  # drawn in the test above; each takes a second
         monkeypatch.setattr(f"loopwright.study.run.{picture}", lambda *_: None)
     data = cheap.write_data(tmp_path / "prepared")

@@ -10,7 +10,7 @@ import torch
 
 from loopwright.audio.mel import LogMel
 from loopwright.config import LOOP16
-from loopwright.data.prepared import PreparedWriter
+from loopwright.data.prepared_writer import PreparedWriter
 from loopwright.errors import InputError
 from loopwright.tasks.dataset import inspect, picture, stats
 

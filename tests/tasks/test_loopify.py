@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from sounds import drum_loop
 
+from loopwright.audio.seam import click_ratio
 from loopwright.audio.wavmeta import read_chunks
-from loopwright.data.cut import click_ratio
 from loopwright.errors import InputError
 from loopwright.tasks.loopify import loopify
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
-from sounds import drum_loop
 
 RATE = 22_050
 

@@ -15,21 +15,21 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from sounds import drum_loop
 
 from loopwright.audio.io import write_wav
+from loopwright.audio.seam import click_ratio
 from loopwright.audio.wavmeta import exact_bpm, loop_chunks
 from loopwright.config import LOOP16, PAPER16
-from loopwright.data.cut import click_ratio
 from loopwright.data.facts import Facts
 from loopwright.data.prepared import PreparedData
+from loopwright.data.process import Outcome
+from loopwright.data.report import read_report
 from loopwright.data.scan import FoundFile
 from loopwright.data.settings import PrepareSettings
-from loopwright.data.work import Outcome
+from loopwright.data.workers import outcomes
 from loopwright.errors import BusyError, InputError
-from loopwright.tasks.prepare import judge, outcomes, prepare, read_report
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
-from sounds import drum_loop
+from loopwright.tasks.prepare import dry_run, prepare
 
 SETTINGS = PrepareSettings(mel=LOOP16)
 RATE = 22_050
@@ -46,7 +46,7 @@ def reasons(out: Path) -> dict[str, str]:
 
 
 def test_a_messy_folder(tmp_path: Path) -> None:
-    """Everything the issue lists as bad input, beside good loops in many formats: each file is kept, or says why not."""
+    """All kinds of bad input, beside good loops in many formats: each file is kept, or says why not."""
     top, rng = tmp_path / "my loops é", np.random.default_rng(1)
     good = drum_loop(100, 2, RATE, seed=1)
     write(top / "Kit_100_Amin.wav", good)
@@ -164,10 +164,10 @@ def test_tables_json_tags_and_acid_speak(tmp_path: Path) -> None:
 
 def test_a_wrong_tempo_in_a_name_is_reported_and_can_be_overruled(tmp_path: Path) -> None:
     write(tmp_path / "in/groove_97bpm.wav", drum_loop(126, 4, RATE, step=1))
-    (line,) = judge(tmp_path / "in", SETTINGS, workers=1)
+    (line,) = dry_run(tmp_path / "in", SETTINGS, workers=1)
     assert line["bpm"] == pytest.approx(126, rel=1e-3)
     assert "the name says 97 BPM, the audio 126.00" in line["notes"]
-    (line,) = judge(tmp_path / "in", SETTINGS.model_copy(update={"bpm": 63.0}), workers=1)
+    (line,) = dry_run(tmp_path / "in", SETTINGS.model_copy(update={"bpm": 63.0}), workers=1)
     assert line["bpm"] == pytest.approx(63, rel=1e-3)
 
 
@@ -194,7 +194,7 @@ def test_finished_work_is_left_alone_and_other_work_is_not_overwritten(tmp_path:
     assert again.up_to_date
     assert again.rows == first.rows
     assert (tmp_path / "out/stats.json").stat().st_mtime_ns == stamp
-    with pytest.raises(InputError, match=r"already holds a data set .* --overwrite"):
+    with pytest.raises(InputError, match=r"other settings \(settings.bars: 1 -> 2\)\. .* --overwrite"):
         prepare(top, tmp_path / "out", SETTINGS.model_copy(update={"bars": 2}), workers=1)
     report = prepare(top, tmp_path / "out", SETTINGS.model_copy(update={"bars": 2}), workers=1, overwrite=True)
     assert report.rows == len(PreparedData.open(tmp_path / "out")) == 3
@@ -294,7 +294,7 @@ def test_a_file_that_kills_its_worker_is_one_rejected_file() -> None:
 
 
 def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
-    from loopwright.data.work import process_file
+    from loopwright.data.process import process_file
 
     path = write(tmp_path / "a_120bpm.wav", drum_loop(120, 2, RATE))
     state = path.stat()
@@ -309,7 +309,7 @@ def test_acid_is_not_believed_against_the_length(tmp_path: Path) -> None:
     acid = struct.pack("<4sIIHHfIHHf", b"acid", 24, 4, 60, 0x8000, 0.0, 4, 4, 4, 120.0)
     raw = path.read_bytes() + acid
     path.write_bytes(raw[:4] + struct.pack("<I", len(raw) - 8) + raw[8:])
-    (line,) = judge(tmp_path / "in", SETTINGS, workers=1)
+    (line,) = dry_run(tmp_path / "in", SETTINGS, workers=1)
     assert line["bpm"] == pytest.approx(140, rel=1e-3)
 
 

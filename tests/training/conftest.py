@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
+import cheap
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import cheap
-
 from loopwright.data import PreparedData
-from loopwright.training import gan_loop as loop
-from loopwright.training import tick as evaluate
+from loopwright.training import gan_build, tick
 
 
 @pytest.fixture(scope="session")
@@ -24,5 +17,5 @@ def hits(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 
 @pytest.fixture
 def cheap_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "build_features", cheap.build)
-    monkeypatch.setattr(evaluate, "build_embedder", lambda name, mel: cheap.CheapEmbedder())
+    monkeypatch.setattr(gan_build, "build_features", cheap.build)
+    monkeypatch.setattr(tick, "build_embedder", lambda name, mel: cheap.CheapEmbedder())

@@ -1,4 +1,4 @@
-"""Losses and penalties by hand-computed values, the average by its closed form."""
+"""Losses and penalties by hand-computed values."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
-from loopwright.training import detect
-from loopwright.training.ema import Average
 from loopwright.training.losses import gradient_penalty, hinge_d, hinge_g, loss_of_discriminator, loss_of_generator
 
 
@@ -39,41 +36,3 @@ def test_gradient_penalty_of_a_known_function() -> None:
     assert gradient_penalty([(x.square().sum(dim=1) / 2)[:, None]], [x]).detach().item() == pytest.approx(want, rel=1e-5)
     grid = (x @ a)[:, None, None, None].expand(-1, 1, 3, 7)  # a grid counts with its mean: its size does not matter
     assert gradient_penalty([grid], [x]).detach().item() == pytest.approx(float(a.square().sum()), rel=1e-5)
-
-
-def test_average_forgets_half_in_a_half_life() -> None:
-    module = nn.Linear(1, 1, bias=False)
-    nn.init.zeros_(module.weight)
-    average = Average(module, half_life_kimg=1.0, rampup=0.0)
-    nn.init.ones_(module.weight)
-    for step in range(125):  # 1000 images
-        average.update(module, batch=8, seen=8 * (step + 1))
-    assert average.module.weight.item() == pytest.approx(0.5, abs=1e-5)
-
-
-def test_average_ramps_up() -> None:
-    """At 100 images the half-life is at most 10: a step of 10 images halves the distance, whatever the setting."""
-    module = nn.Linear(1, 1, bias=False)
-    nn.init.zeros_(module.weight)
-    average = Average(module, half_life_kimg=50.0, rampup=0.1)
-    nn.init.ones_(module.weight)
-    average.update(module, batch=10, seen=100)
-    assert average.module.weight.item() == pytest.approx(0.5, abs=1e-6)
-
-
-def test_average_copies_buffers() -> None:
-    module = nn.BatchNorm1d(2)
-    average = Average(module, half_life_kimg=1.0, rampup=0.0)
-    module.running_mean.fill_(7)
-    average.update(module, batch=1, seen=1)
-    assert torch.equal(average.module.running_mean, torch.full((2,), 7.0))
-
-
-def test_detectors() -> None:
-    healthy = {"pairwise/fake": 1.0, "pairwise/real": 1.2, "saturation": 0.4, "coverage/musicnn": 0.6, "density/musicnn": 0.9}
-    assert not detect.collapse(healthy)
-    assert not detect.dominance(healthy)
-    assert detect.collapse(healthy | {"pairwise/fake": 0.5})
-    assert detect.collapse(healthy | {"coverage/musicnn": 0.02})
-    assert not detect.collapse(healthy | {"coverage/musicnn": 0.02, "density/musicnn": 0.01})  # bad, but not collapsed
-    assert detect.dominance(healthy | {"saturation": 0.97})

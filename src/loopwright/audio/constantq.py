@@ -67,7 +67,7 @@ class ConstantQ:
     def response(self, frequencies_hz: npt.ArrayLike) -> Float64:
         """Magnitude in each band of steady sinusoids of amplitude 1, exactly: the window. (F,) -> (F, K)."""
         distance = np.asarray(frequencies_hz, dtype=np.float64)[:, None] - self.frequencies
-        return _hann(distance / self.half_widths)
+        return hann_window(distance / self.half_widths)
 
     def __call__(self, audio: npt.ArrayLike, rate_hz: int, *, bars: int = 1) -> Float32:
         """log10 magnitudes of whole loops.
@@ -109,7 +109,7 @@ class ConstantQ:
         return 10.0 ** self(audio, rate_hz, bars=bars)
 
 
-def _hann(x: Float64) -> Float64:
+def hann_window(x: Float64) -> Float64:
     """Hann window with ends at -1 and 1."""
     return np.where(np.abs(x) < 1.0, 0.5 + 0.5 * np.cos(np.pi * np.clip(x, -1.0, 1.0)), 0.0)
 
@@ -164,7 +164,9 @@ def _plan(bank: ConstantQ, length_s: float, bars: int) -> _Plan:
         # the first of a frame's samples is moved ahead, so that the frame is centred on its place in time
         ahead = 0.5 * (size // frames - 1) / size
         starts.append(start)
-        windows.append((_hann((bins / length_s - centre) / half) * np.exp(-2j * np.pi * ahead * bins)).astype(np.complex64))
+        windows.append(
+            (hann_window((bins / length_s - centre) / half) * np.exp(-2j * np.pi * ahead * bins)).astype(np.complex64)
+        )
         sizes.append(size)
     stop = max(start + len(window) for start, window in zip(starts, windows, strict=True))
     return _Plan(frames, stop, starts, windows, sizes)

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms and the way back to magnitudes.
+"""Log-mel spectrograms. The way back to magnitudes is in `spectra`.
 
 Shapes: N samples, M mel bands, F bins, T frames. Oracle in the tests: librosa (Slaney scale, Slaney normalisation).
 """
@@ -56,31 +56,3 @@ class LogMel(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         return (self.filterbank @ self.magnitude(waveform)).clamp_min(self.mel.log_floor).log10()
-
-
-class MelInverse(nn.Module):
-    """Non-negative magnitudes whose mel is the given one: pseudo-inverse, then multiplicative (NNLS) updates.
-
-    The updates are those of Lee and Seung (2001) for the Euclidean distance: they keep magnitudes non-negative and never
-    raise the error. Shape: log-mel (..., M, T) -> magnitude (..., F, T).
-    """
-
-    filterbank: Tensor
-    inverse: Tensor
-
-    def __init__(self, mel: MelConfig, iterations: int = 32) -> None:
-        super().__init__()
-        self.mel = mel
-        self.iterations = iterations
-        bank = mel_filterbank(mel)
-        self.register_buffer("filterbank", bank, persistent=False)
-        self.register_buffer("inverse", torch.linalg.pinv(bank.double()).float(), persistent=False)
-
-    def forward(self, log_mel: Tensor) -> Tensor:
-        target = 10.0**log_mel
-        magnitude = (self.inverse @ target).clamp_min(1e-7)
-        back = self.filterbank.T.contiguous()
-        numerator = back @ target
-        for _ in range(self.iterations):  # two thin products cost a quarter of one with the (F, F) Gram matrix
-            magnitude = magnitude * numerator / (back @ (self.filterbank @ magnitude)).clamp_min(1e-12)
-        return magnitude

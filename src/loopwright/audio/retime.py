@@ -19,8 +19,11 @@ QUIET = -3.5  # log10 magnitude below which nothing is heard
 RISE = 0.25  # decades, mean over bands, that a hit rises by in two frames
 APART = 4  # frames within which only the strongest rise is a hit
 LEAD = 2  # frames before a hit that belong to it: the window sees it coming
-KEPT = 0.85  # share of the way to the next hit that a dying sound keeps its speed for
-HELD, DYING = 0.35, 0.7  # decades of fall from a hit to the next: below, stretched evenly; above, KEPT in full
+SPEED_KEPT = 0.85  # share of the way to the next hit that a dying sound keeps its speed for
+HELD_DECADES, DYING_DECADES = (
+    0.35,
+    0.7,
+)  # decades of fall from a hit to the next: below, stretched evenly; above, SPEED_KEPT in full
 
 
 def hits(log_mel: Float32) -> npt.NDArray[np.intp]:
@@ -37,7 +40,7 @@ def _kept(level: Float64, start: int, stop: int) -> float:
     """Share of the way from one hit to the next that keeps its speed, from the fall of the level (T,) on the way."""
     way = np.take(level, np.arange(start, stop), mode="wrap")
     fall = float(way[: 2 * LEAD + 2].max() - np.median(way[-max(2, len(way) // 4) :]))
-    return KEPT * min(max((fall - HELD) / (DYING - HELD), 0.0), 1.0)
+    return SPEED_KEPT * min(max((fall - HELD_DECADES) / (DYING_DECADES - HELD_DECADES), 0.0), 1.0)
 
 
 def retimed_places(log_mel: Float32, frames: int) -> Float64:

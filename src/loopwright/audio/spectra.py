@@ -63,18 +63,22 @@ def istft(spectrum: Complex64, n_fft: int, hop: int) -> Float32:
 
 
 class MelInverse:
-    """Non-negative magnitudes whose mel is the given one, as `audio.mel.MelInverse`. Log-mel (T, M) -> (T, F)."""
+    """Non-negative magnitudes whose mel is the given one: pseudo-inverse, then multiplicative (NNLS) updates.
+
+    The updates are those of Lee and Seung (2001) for the Euclidean distance: they keep magnitudes non-negative and never
+    raise the error. Shape: log-mel (T, M) -> magnitude (T, F).
+    """
 
     def __init__(self, mel: MelConfig, iterations: int = 32) -> None:
         self.iterations = iterations
-        self.bank = filterbank(mel)
-        exact = self.bank.astype(np.float64)
-        self.inverse = np.linalg.pinv(exact, rcond=max(exact.shape) * np.finfo(np.float64).eps).astype(np.float32)
+        # In double precision: the last digit of a product depends on the row it stands in, and Griffin-Lim magnifies it.
+        self.bank = filterbank(mel).astype(np.float64)
+        self.inverse = np.linalg.pinv(self.bank, rcond=max(self.bank.shape) * np.finfo(np.float64).eps)
 
     def __call__(self, log_mel: Float32) -> Float32:
-        target = np.float32(10.0) ** log_mel
-        magnitude = np.maximum(target @ self.inverse.T, np.float32(1e-7))
+        target = 10.0 ** log_mel.astype(np.float64)
+        magnitude = np.maximum(target @ self.inverse.T, 1e-7)
         numerator = target @ self.bank
         for _ in range(self.iterations):
-            magnitude *= numerator / np.maximum(magnitude @ self.bank.T @ self.bank, np.float32(1e-12))
-        return magnitude
+            magnitude *= numerator / np.maximum(magnitude @ self.bank.T @ self.bank, 1e-12)
+        return magnitude.astype(np.float32)

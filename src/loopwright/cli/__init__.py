@@ -1,4 +1,4 @@
-"""The command `loopwright`: a thin face of `pipeline`. Commands load when called, so that `--help` stays quick."""
+"""The command `loopwright`: a thin face of the rooms below. Commands load when called, so that `--help` stays quick."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("loopwright.cli.generate:generate", "Make new loops with a model."),
     "interpolate": ("loopwright.cli.explore:interpolate", "Walk between two seeds."),
     "mix": ("loopwright.cli.explore:mix", "Cross the pattern of some seeds with the sound of others."),
+    "near": ("loopwright.cli.explore:near", "Loops like the loop of a seed."),
     "edit": ("loopwright.cli.explore:edit", "Move loops along named directions."),
-    "directions": ("loopwright.cli.explore:directions", "Find a model's directions and what they do."),
-    "styles": ("loopwright.cli.explore:styles", "Let a classifier find the styles among a model's seeds."),
+    "directions": ("loopwright.cli.directions:directions", "Find a model's directions and what they do."),
+    "styles": ("loopwright.cli.styles:styles", "Let a classifier find the styles among a model's seeds."),
     "variations": ("loopwright.cli.explore:variations", "Find a loop of yours in a model, and its neighbours."),
     "pack": ("loopwright.cli.pack:pack", "Gather chosen loops into one pack."),
     "export": ("loopwright.cli.export:export", "Write a run's model as one file to share."),

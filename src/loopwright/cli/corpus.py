@@ -42,14 +42,18 @@ _workers = click.option(
     "--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="all cores", help="Processes."
 )
 
+_bars = click.option("--bars", type=click.Choice(["1", "2", "4"]), default="1", show_default=True, help="Length of every loop.")
+
 
 def _count(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    return click.option("-n", "--count", type=click.IntRange(min=1), default=default, show_default=True, help="Bars to render.")
+    return click.option(
+        "-n", "--count", type=click.IntRange(min=1), default=default, show_default=True, help="Loops to render."
+    )
 
 
 @click.group()
 def corpus() -> None:
-    """Render folders of one-bar loops to train on. Killed half-way, the same command continues."""
+    """Render folders of loops to train on. Killed half-way, the same command continues."""
 
 
 @corpus.command()
@@ -57,10 +61,11 @@ def corpus() -> None:
 @click.option("--oneshots", type=_FOLDER, required=True, help="Drum one-shots by kit (folder with index.csv).")
 @_out
 @_count(15_000)
+@_bars
 @_seed
 @_workers
-def drums(groove: Path, oneshots: Path, out: Path, count: int, seed: int, workers: int) -> None:
-    """Human and written drum bars, played by one-shot kits.
+def drums(groove: Path, oneshots: Path, out: Path, count: int, bars: str, seed: int, workers: int) -> None:
+    """Human and written drum loops, played by one-shot kits.
 
     Example: loopwright corpus drums --groove data/groove --oneshots data/oneshots -o corpus/drums
     """
@@ -69,7 +74,15 @@ def drums(groove: Path, oneshots: Path, out: Path, count: int, seed: int, worker
     skipped: list[str] = []
     with _progress() as progress:
         rendered = make_drums(
-            groove, oneshots, out, n=count, seed=seed, workers=workers, progress=progress, on_skip=skipped.append
+            groove,
+            oneshots,
+            out,
+            n=count,
+            seed=seed,
+            bars=int(bars),
+            workers=workers,
+            progress=progress,
+            on_skip=skipped.append,
         )
     for line in skipped:
         click.echo(f"Skipped {line}", err=True)
@@ -82,9 +95,10 @@ def drums(groove: Path, oneshots: Path, out: Path, count: int, seed: int, worker
 @click.option("--chords", type=_FOLDER, required=True, help="Chord progressions (progressions.csv).")
 @_out
 @_count(10_000)
+@_bars
 @_seed
 @_workers
-def synth(waveforms: Path, tonal: Path, chords: Path, out: Path, count: int, seed: int, workers: int) -> None:
+def synth(waveforms: Path, tonal: Path, chords: Path, out: Path, count: int, bars: str, seed: int, workers: int) -> None:
     """Bass lines, arpeggios, chords, pads and leads.
 
     Example: loopwright corpus synth --waveforms data/waveforms --tonal data/tonal --chords data/chords -o corpus/synth
@@ -92,7 +106,9 @@ def synth(waveforms: Path, tonal: Path, chords: Path, out: Path, count: int, see
     from loopwright.tasks.corpus import make_synth
 
     with _progress() as progress:
-        rendered = make_synth(waveforms, tonal, chords, out, n=count, seed=seed, workers=workers, progress=progress)
+        rendered = make_synth(
+            waveforms, tonal, chords, out, n=count, seed=seed, bars=int(bars), workers=workers, progress=progress
+        )
     _done(out, count, rendered)
 
 

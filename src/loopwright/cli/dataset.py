@@ -47,10 +47,10 @@ def stats(prepared: Path, png: Path | None, as_json: bool) -> None:
 
     Example: loopwright dataset stats prepared/mine --png mine.png
     """
-    from loopwright.tasks import dataset as pipeline
+    from loopwright.tasks import dataset as task
 
-    value = pipeline.stats(prepared)
+    value = task.stats(prepared)
     click.echo(json.dumps(value, ensure_ascii=False) if as_json else "\n".join(_lines(value)))
     if png is not None:
-        pipeline.picture(prepared, png)
+        task.picture(prepared, png)
         click.echo(f"{png}\n{png.with_name(png.stem + '-sheet.png')}", err=True)

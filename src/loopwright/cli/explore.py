@@ -1,8 +1,8 @@
-"""`loopwright interpolate`, `mix`, `edit`, `directions`, `variations`: ways to look for loops in a model."""
+"""`loopwright interpolate`, `mix`, `near`, `edit`, `variations`: ways from loop to loop in a model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import click
 from loopwright.cli.generate import parse_seeds
 
 if TYPE_CHECKING:
-    from loopwright.making.loop import Loop
+    from loopwright.making import Loop, Model, Place
 
 Command = Callable[..., Any]
 
@@ -39,7 +39,17 @@ def pack_options(default: str) -> Callable[[Command], Command]:
     return add
 
 
-def _write(loops: list[Loop], out: Path, force: bool, facts: dict[str, Any]) -> None:
+ENGINE = click.option(
+    "--engine",
+    type=click.Choice(["auto", "onnx", "torch"]),
+    default="auto",
+    show_default=True,
+    help="What computes; auto takes the quick one where it can.",
+)
+BARS = click.option("--bars", type=click.Choice(["1", "2", "4"]), default="1", show_default=True, help="Bars of 4/4.")
+
+
+def _write(loops: Iterable[Loop], out: Path, force: bool, facts: dict[str, Any]) -> None:
     from loopwright.making.pack import write_pack
 
     click.echo(write_pack(loops, out, facts=facts, force=force))
@@ -52,17 +62,34 @@ def _write(loops: list[Loop], out: Path, force: bool, facts: dict[str, Any]) -> 
 @click.option(
     "-n", "--count", type=click.IntRange(2, 256), default=8, show_default=True, help="Loops on the way, ends included."
 )
-@click.option("--bars", type=click.Choice(["1", "2", "4"]), default="1", show_default=True, help="Bars of 4/4.")
+@BARS
+@ENGINE
 @pack_options("walk")
-def interpolate(model: str, a: int, b: int, count: int, bars: str, bpm: float, rate_hz: int, out: Path, force: bool) -> None:
+def interpolate(
+    model: str, a: int, b: int, count: int, bars: str, engine: str, bpm: float, rate_hz: int, out: Path, force: bool
+) -> None:
     """Walk from seed A to seed B of MODEL: a pack of loops in between, all on the same beat.
 
     Example: loopwright interpolate drums 3 17 -n 8 --bpm 128 -o Walk
     """
-    from loopwright.making.mixing import walk
-    from loopwright.making.torch_model import load
+    from loopwright.making import load, place_of, render_place, walk
+    from loopwright.making.loop import step_word, word_for
 
-    loops = walk(load(model), a, b, n=count, bpm=bpm, bars=int(bars), rate_hz=rate_hz)
+    player = load(model, engine=engine)
+    way = walk(player, place_of(player, a), place_of(player, b), count)
+    loops = (
+        render_place(
+            player,
+            place,
+            bpm=bpm,
+            bars=int(bars),
+            rate_hz=rate_hz,
+            pack="Walk",
+            info={"from": a, "to": b, "at": round(i / (count - 1), 4)},
+            word=f"{step_word(i)}-{word_for(b)}",
+        )
+        for i, place in enumerate(way)
+    )
     _write(loops, out, force, {"model": model, "from": a, "to": b})
 
 
@@ -72,23 +99,87 @@ def interpolate(model: str, a: int, b: int, count: int, bars: str, bpm: float, r
 @click.argument("b")
 @click.option(
     "--levels",
-    type=click.Choice(["coarse", "middle", "fine"]),
+    type=click.Choice(["coarse", "middle", "fine", "pattern", "sound"]),
     default="fine",
     show_default=True,
-    help="What comes from B: coarse is the pattern, fine the sound.",
+    help="What comes from B: coarse is the pattern, fine the sound. `pattern` and `sound`: of models built of the two.",
 )
+@ENGINE
 @pack_options("mix")
-def mix(model: str, a: str, b: str, levels: str, bpm: float, rate_hz: int, out: Path, force: bool) -> None:
-    """Cross the loops of seeds A (rows) with some layers of seeds B (columns) of MODEL.
+def mix(model: str, a: str, b: str, levels: str, engine: str, bpm: float, rate_hz: int, out: Path, force: bool) -> None:
+    """Cross the loops of seeds A (rows) with one level of seeds B (columns) of MODEL.
 
     Example: loopwright mix drums 0-3 10-13 --levels fine -o Mix
     """
-    from loopwright.making.mixing import mix as cross
-    from loopwright.making.torch_model import load
+    from loopwright.making import load, place_of, render_place
+    from loopwright.making import mix as cross
+    from loopwright.making.loop import word_for
 
+    player = load(model, engine=engine)
     rows, columns = parse_seeds(a), parse_seeds(b)
-    loops = cross(load(model), rows, columns, level=levels, bpm=bpm, rate_hz=rate_hz)
+    of = {seed: place_of(player, seed) for seed in {*rows, *columns}}
+    loops = (
+        render_place(
+            player,
+            cross(player, of[row], of[column], levels),
+            bpm=bpm,
+            rate_hz=rate_hz,
+            pack="Mix",
+            info={"seed": row, "mixed_with": column, "level": levels},
+            word=f"{word_for(row)}-{word_for(column)}",
+        )
+        for row in rows
+        for column in columns
+    )
     _write(loops, out, force, {"model": model, "rows": rows, "columns": columns, "level": levels})
+
+
+@click.command()
+@click.argument("model")
+@click.argument("seed", type=int)
+@click.option("-n", "--count", type=click.IntRange(1, 256), default=8, show_default=True, help="Neighbours.")
+@click.option("--amount", type=float, default=0.35, show_default=True, help="0 is the loop itself, 1 an unrelated one.")
+@BARS
+@ENGINE
+@pack_options("near")
+def near(
+    model: str, seed: int, count: int, amount: float, bars: str, engine: str, bpm: float, rate_hz: int, out: Path, force: bool
+) -> None:
+    """Loops like that of SEED of MODEL: its neighbours, as "more like this" in the studio.
+
+    Example: loopwright near drums 3 -n 8 --amount 0.3 -o LikeThree
+    """
+    from loopwright.making import load, place_of
+    from loopwright.making.loop import word_for
+
+    player = load(model, engine=engine)
+    loops = _neighbours(
+        player,
+        place_of(player, seed),
+        count,
+        amount,
+        {"near": seed},
+        bpm=bpm,
+        bars=int(bars),
+        rate_hz=rate_hz,
+        pack="Near",
+        suffix=f"-{word_for(seed)}",
+    )
+    _write(loops, out, force, {"model": model, "near": seed, "amount": amount})
+
+
+def _neighbours(
+    player: Model, place: Place, count: int, amount: float, info: dict[str, Any], *, suffix: str = "", **settings: Any
+) -> Iterator[Loop]:
+    """Finished loops of `count` neighbours of a place. `settings`: of `render_place`."""
+    from loopwright.making import near, render_place
+    from loopwright.making.loop import step_word
+
+    for i in range(count):
+        found = near(player, place, amount, i)
+        yield render_place(
+            player, found, info=info | {"amount": amount, "neighbour": i}, word=f"near{step_word(i)}{suffix}", **settings
+        )
 
 
 @click.command()
@@ -96,9 +187,15 @@ def mix(model: str, a: str, b: str, levels: str, bpm: float, rate_hz: int, out: 
 @click.option("--seeds", default="0-7", show_default=True, help="Seeds to move.")
 @click.option("--direction", "names", multiple=True, required=True, help="Name or number of a direction; repeatable.")
 @click.option(
-    "--amount", "amounts", multiple=True, type=float, required=True, help="How far, in standard deviations; one a direction."
+    "--amount",
+    "amounts",
+    multiple=True,
+    type=float,
+    required=True,
+    help="How far, in standard deviations, -6 to 6; one a direction.",
 )
-@click.option("--bars", type=click.Choice(["1", "2", "4"]), default="1", show_default=True, help="Bars of 4/4.")
+@BARS
+@ENGINE
 @pack_options("edit")
 def edit(
     model: str,
@@ -106,6 +203,7 @@ def edit(
     names: tuple[str, ...],
     amounts: tuple[float, ...],
     bars: str,
+    engine: str,
     bpm: float,
     rate_hz: int,
     out: Path,
@@ -115,67 +213,27 @@ def edit(
 
     Example: loopwright edit drums --seeds 0-3 --direction brightness --amount 2 -o Brighter
     """
-    from loopwright.making.mixing import edit as move
-    from loopwright.making.torch_model import load
+    from loopwright.making import load, move, place_of, render_place
+    from loopwright.making.directions import directions_of
 
     if len(names) != len(amounts):
         raise click.UsageError(f"{len(names)} directions but {len(amounts)} amounts: give one --amount a --direction.")
+    player = load(model, engine=engine)
     moves = dict(zip(names, amounts, strict=True))
-    loops = move(load(model), parse_seeds(seeds), moves, bpm=bpm, bars=int(bars), rate_hz=rate_hz)
-    _write(loops, out, force, {"model": model, "moves": moves})
-
-
-@click.command()
-@click.argument("model")
-@click.option("-n", "--count", type=click.IntRange(1, 32), default=8, show_default=True, help="Principal directions to find.")
-@click.option("--save/--no-save", default=False, help="Keep them beside the model file, for `edit` and the studio.")
-def directions(model: str, count: int, save: bool) -> None:
-    """Find MODEL's directions: one each for density, brightness, swing and kick level, then the principal ones.
-
-    Of each it says what it does to all of these.
-    """
-    from loopwright.making.directions import FEATURES, directions_path, find_directions, save_directions
-    from loopwright.making.torch_model import load
-
-    loaded = load(model)
-    found = find_directions(loaded, count=count)
-    click.echo(
-        f"{'#':>2s} {'name':14s} {'share':>6s}  "
-        + "  ".join(f"{k:>10s}" for k in FEATURES)
-        + "   (in sd of the feature, for +1 sd)"
-    )
-    for i, d in enumerate(found):
-        click.echo(f"{i:2d} {d.name:14s} {d.share:6.1%}  " + "  ".join(f"{d.effect[k]:+10.2f}" for k in FEATURES))
-    if save:
-        save_directions(directions_path(loaded.path), found)
-        click.echo(f"saved to {directions_path(loaded.path)}", err=True)
-
-
-@click.command()
-@click.argument("model")
-@click.option("--network", default="scnn_loop", show_default=True, help="Classifier of loop styles, as in `features list`.")
-@click.option("-n", "--count", type=click.IntRange(100, 100_000), default=2000, show_default=True, help="Seeds to look at.")
-@click.option(
-    "--least", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Probability that a listed seed has at least."
-)
-@click.option("--save/--no-save", default=False, help="Keep the table beside the model file, for `--style` and the studio.")
-def styles(model: str, network: str, count: int, least: float, save: bool) -> None:
-    """Let a classifier find which seeds of MODEL sound like which style.
-
-    Example: loopwright styles runs/mine --network scnn_loop_synth --save
-    """
-    from loopwright.making.styles import find_styles, save_table, table_path
-    from loopwright.making.torch_model import load
-
-    loaded = load(model)
-    table = find_styles(loaded, network, looked_at=count, least=least)
-    for style, seeds in table.seeds.items():
-        click.echo(
-            f"{style:14s} {len(seeds):5d} of {count}  {len(seeds) / count:6.1%}  first: {', '.join(map(str, seeds[:6]))}"
+    known = directions_of(player)
+    loops = (
+        render_place(
+            player,
+            move(player, place_of(player, seed), moves, known),
+            bpm=bpm,
+            bars=int(bars),
+            rate_hz=rate_hz,
+            pack="Edit",
+            info={"seed": seed, "moves": moves},
         )
-    if save:
-        save_table(table_path(loaded.path), table)
-        click.echo(f"saved to {table_path(loaded.path)}", err=True)
+        for seed in parse_seeds(seeds)
+    )
+    _write(loops, out, force, {"model": model, "moves": moves})
 
 
 @click.command()
@@ -184,9 +242,10 @@ def styles(model: str, network: str, count: int, least: float, save: bool) -> No
 @click.option(
     "-n", "--count", type=click.IntRange(1, 256), default=8, show_default=True, help="Loops, the projected one included."
 )
-@click.option("--amount", type=float, default=0.4, show_default=True, help="0 repeats the loop, 1 forgets it.")
+@click.option("--amount", type=float, default=0.35, show_default=True, help="0 repeats the loop, 1 forgets it.")
 @click.option("--steps", type=click.IntRange(1, 5000), default=150, show_default=True, help="Optimisation steps.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same variations.")
+@ENGINE
 @pack_options("variations")
 @click.pass_context
 def variations(
@@ -197,6 +256,7 @@ def variations(
     amount: float,
     steps: int,
     seed: int,
+    engine: str,
     bpm: float,
     rate_hz: int,
     out: Path,
@@ -206,13 +266,21 @@ def variations(
 
     Example: loopwright variations break.wav -n 8 -o Breaks
     """
-    from loopwright.making.project import neighbours, project, target_log_mel
-    from loopwright.making.torch_model import load
+    from loopwright.making import load, render_place
+    from loopwright.making.project import project, target_log_mel
+    from loopwright.making.torch_model import TorchModel
 
-    loaded = load(model)
-    target, own_bpm = target_log_mel(loaded, file)
-    found = project(loaded, target, bpm=own_bpm, steps=steps, seed=seed)
+    searched = TorchModel.load(model)  # looking for a loop takes gradients
+    target, own_bpm = target_log_mel(searched, file)
+    found = project(searched, target, bpm=own_bpm, steps=steps, seed=seed)
     click.echo(f"reconstruction error {found.error:.1f} dB (best of random starts: {found.random_error:.1f} dB)", err=True)
     given = ctx.get_parameter_source("bpm") is click.core.ParameterSource.COMMANDLINE
-    loops = neighbours(loaded, found, n=count, amount=amount, seed=seed, bpm=bpm if given else None, rate_hz=rate_hz)
-    _write(loops, out, force, {"model": model, "file": file.name, "error_db": round(found.error, 3), "amount": amount})
+    player = load(model, engine=engine)
+    tempo = bpm if given else found.bpm
+    info = {"variation_of": file.name, "seed": seed, "error_db": round(found.error, 3)}
+
+    def loops() -> Iterator[Loop]:
+        yield render_place(player, found.place, bpm=tempo, rate_hz=rate_hz, pack="Variations", info=info, word="itself")
+        yield from _neighbours(player, found.place, count - 1, amount, info, bpm=tempo, rate_hz=rate_hz, pack="Variations")
+
+    _write(loops(), out, force, {"model": model, "file": file.name, "error_db": round(found.error, 3), "amount": amount})

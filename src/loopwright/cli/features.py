@@ -55,7 +55,7 @@ def fetch(name: str, folder: Path | None) -> None:
 @click.option("--name", help="Network it belongs to; recognised by its layout if left out.")
 @click.option("--to", "folder", type=FOLDER, help="Folder to write to; the user cache if left out.")
 def import_(file: Path, name: str | None, folder: Path | None) -> None:
-    """Take a published weight FILE (.pth, .h5, .npz, .safetensors). Nothing in it is run.
+    """Take a published weight FILE (.pth, .ckpt, .h5, .npz, .safetensors). Nothing in it is run.
 
     Example: loopwright features import vggish-10086976.pth
     """

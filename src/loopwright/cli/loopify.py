@@ -34,12 +34,12 @@ def loopify(
 
     Example: loopwright loopify take3.wav --bpm 120 --bars 4 -o loops
     """
-    from loopwright.tasks import loopify as pipeline
+    from loopwright.tasks import loopify as task
 
     failed = 0
-    for file, name in zip(files, pipeline.names_of_loops(files, bpm), strict=True):
+    for file, name in zip(files, task.names_of_loops(files, bpm), strict=True):
         try:
-            result = pipeline.loopify(
+            result = task.loopify(
                 file,
                 out / name,
                 bpm=bpm,
@@ -58,7 +58,7 @@ def loopify(
         for warning in result.warnings:
             click.echo(f"{file}: {warning}", err=True)
         if as_json:
-            click.echo(pipeline.describe(result))
+            click.echo(task.describe(result))
             continue
         click.echo(
             f"{result.path}: {result.bars} bars at {result.bpm:.3f} BPM from {result.start_s:.2f} s "

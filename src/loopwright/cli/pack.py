@@ -16,6 +16,6 @@ def pack(sources: tuple[Path, ...], out: Path, force: bool) -> None:
 
     Example: loopwright pack Night/Loops/*bababa.wav Walk -o Best
     """
-    from loopwright.making.gather import gather
+    from loopwright.making.pack import gather
 
     click.echo(gather(sources, out, force=force))

@@ -32,7 +32,7 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
 @click.option(
     "--repr",
     "representation",
-    type=click.Choice(["loop48", "loop16", "paper16"]),
+    type=click.Choice(["loop48", "loop16", "tone48", "paper16"]),
     default="loop48",
     show_default=True,
     help="Full band; small and quick; or the paper's.",
@@ -74,7 +74,7 @@ def prepare(
     Interrupted, the same command continues. Example: loopwright prepare ~/loops -o prepared/mine
     """
     from loopwright.config import REPRESENTATIONS
-    from loopwright.tasks import prepare as pipeline
+    from loopwright.tasks import prepare as task
     from loopwright.tasks.prepare import PrepareSettings, check_families
 
     settings = PrepareSettings(
@@ -95,19 +95,19 @@ def prepare(
     if out is None:
         raise click.UsageError("Missing option '-o' / '--out': the folder to write.")
     with progress_bar("preparing") as progress:
-        report = pipeline.prepare(folder, out, settings, limit=limit, workers=workers, overwrite=overwrite, progress=progress)
+        report = task.prepare(folder, out, settings, limit=limit, workers=workers, overwrite=overwrite, progress=progress)
     show_report(report, out)
 
 
 def _dry_run(folder: Path, settings: PrepareSettings, limit: int | None, workers: int | None) -> None:
     from rich.console import Console
 
-    from loopwright.tasks.prepare import judge
+    from loopwright.tasks.prepare import dry_run
 
     kept = rows = files = 0
     console = Console(highlight=False, soft_wrap=True)
-    with progress_bar("judging") as progress:
-        for line in judge(folder, settings, limit=limit, workers=workers, progress=progress):
+    with progress_bar("looking") as progress:
+        for line in dry_run(folder, settings, limit=limit, workers=workers, progress=progress):
             files += 1
             kept += not line["reason"]
             rows += line["rows"]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from loopwright.tasks.train_classifier import Tick
 
 
 @click.command()
@@ -44,8 +48,8 @@ def classifier(
     given = {"width": width, "steps": steps, "batch": batch, "lr": lr, "seed": seed}
     values = parse_overrides(overrides) | {key: value for key, value in given.items() if value is not None}
 
-    def report(step: int, of: int, loss: float, right: float) -> None:
-        click.echo(f"step {step}/{of}  loss {loss:.3f}  held-out {100 * right:.1f} %", err=True)
+    def report(tick: Tick, right: float) -> None:
+        click.echo(f"step {tick.step}/{tick.steps}  loss {tick.losses['loss']:.3f}  held-out {100 * right:.1f} %", err=True)
 
     config = make_config(values)
     click.echo(train_classifier(data, run, config, label=label, every=every, minutes=minutes, threads=threads, report=report))

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("-o", "--run", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of this run.")
-@click.option("--kind", type=click.Choice(["house", "melgan"]), default="house", show_default=True, help="Which vocoder.")
+@click.option("--kind", type=click.Choice(["ring", "melgan"]), default="ring", show_default=True, help="Which vocoder.")
 @click.option(
-    "--size", type=click.Choice(["small", "base"]), default="small", show_default=True, help="Size of the house vocoder."
+    "--size", type=click.Choice(["small", "base"]), default="small", show_default=True, help="Size of the ring vocoder."
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Steps to train for.")
 @click.option("--batch", type=click.IntRange(min=1), help="Crops a step.")

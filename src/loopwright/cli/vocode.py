@@ -35,7 +35,7 @@ def vocode(
 ) -> None:
     """Resynthesise real bars of prepared DATA with vocoders: numbers, a sheet of pictures, and WAVs to compare.
 
-    Example: loopwright vocode prepared/drums48 --vocoder griffinlim --vocoder house -o out
+    Example: loopwright vocode prepared/drums48 --vocoder griffinlim --vocoder ring -o out
     """
     from loopwright.measuring.judging import judges_at_hand
     from loopwright.measuring.vocoders import as_markdown, compare_vocoders

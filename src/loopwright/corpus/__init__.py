@@ -1,1 +1,1 @@
-"""Renderers of one-bar corpora: human and written drums, synth loops, and a demo that needs no data at all."""
+"""Renderers of loop corpora: human and written drums, synth loops, and a demo that needs no data at all."""

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopwright.corpus.circular import Floats, add_wrapped, biquad
-from loopwright.corpus.folder import write_corpus
+from loopwright.corpus.folder import Event, Loop, write_corpus
 from loopwright.corpus.groove import BAR_SAMPLES, ROLES, STEP_SAMPLES
-from loopwright.corpus.notes import KEY_NAMES, MAJOR, MINOR, PARTS, Chord, parse_numeral
-from loopwright.corpus.patterns import write_pattern
+from loopwright.corpus.notes import KEY_NAMES, MAJOR, MINOR, Chord, parse_numeral
+from loopwright.corpus.parts import PART_NAMES, PARTS, gate_samples, note_events
+from loopwright.corpus.phrases import write_phrase
 from loopwright.corpus.synthesis import RATE_HZ, Envelope, Timbre, analog_harmonics, play
 
 DRUM_STYLES = ("house", "techno", "trap", "drumnbass", "electro", "breakbeat")
@@ -91,21 +92,25 @@ _LEVELS = {
 }
 
 
-def _drums(seed: int, number: int, style: str, split: str, rng: np.random.Generator) -> tuple[dict[str, str], Floats]:
-    bar = write_pattern(style, number, split, seed)
+def _drums(
+    seed: int, number: int, style: str, split: str, rng: np.random.Generator
+) -> tuple[dict[str, str], list[Event], Floats]:
+    phrase = write_phrase(style, number, split, seed)
     machine = drum_machine(rng)
     x = np.zeros(BAR_SAMPLES, np.float32)
-    for at, role, velocity in zip(bar.position, bar.role, bar.velocity, strict=True):
+    events: list[Event] = []
+    for at, role, velocity in zip(phrase.position.tolist(), phrase.role.tolist(), phrase.velocity.tolist(), strict=True):
         name = ROLES[role]
-        add_wrapped(x, machine[name], int(at), _LEVELS.get(name, 0.4) * velocity / 127)
-    return {"kind": "drum", "key": "", "source": f"demo/{bar.source}"}, x
+        add_wrapped(x, machine[name], at, _LEVELS.get(name, 0.4) * velocity / 127)
+        events.append((name, round(at / BAR_SAMPLES, 6), round(velocity / 127, 3)))
+    return {"kind": "drum", "key": "", "source": f"demo/{phrase.source}"}, events, x
 
 
-def _synth(number: int, style: str, rng: np.random.Generator) -> tuple[dict[str, str], Floats]:
+def _synth(number: int, style: str, rng: np.random.Generator) -> tuple[dict[str, str], list[Event], Floats]:
     mode, text = _PROGRESSIONS[rng.integers(len(_PROGRESSIONS))]
     chords: list[Chord] = [parse_numeral(name, mode) for name in text.split()]
     tonic = int(rng.integers(12))
-    notes = PARTS[style](rng, chords, tonic, MAJOR if mode == "major" else MINOR)
+    notes = PARTS[style](rng, chords, tonic, MAJOR if mode == "major" else MINOR, 1)
     timbre = Timbre(
         harmonics=analog_harmonics(("saw", "square")[rng.integers(2)], float(rng.uniform(0.2, 0.5))),
         amp=Envelope(0.003, float(rng.uniform(0.1, 0.5)), float(rng.uniform(0.2, 0.8)), 0.08),
@@ -116,14 +121,17 @@ def _synth(number: int, style: str, rng: np.random.Generator) -> tuple[dict[str,
     )
     x = np.zeros(BAR_SAMPLES, np.float32)
     for note in notes:
-        sound = play(timbre, note.midi, max(int(note.length * STEP_SAMPLES), 240), note.velocity, rng)
+        sound = play(timbre, note.midi, gate_samples(note), note.velocity, rng, slide=note.slide)
         add_wrapped(x, sound, round(note.at * STEP_SAMPLES))
     key = KEY_NAMES[tonic] + ("maj" if mode == "major" else "min")
-    return {"kind": "synth", "key": key, "source": f"demo/synth/{style}/{number:06d}"}, x
+    row = {"kind": "synth", "key": key, "source": f"demo/synth/{style}/{number:06d}"}
+    return row, note_events(notes, PART_NAMES[style], 1), x
 
 
 class DemoRenderer:
     """The demo loops, by number: styles in turn, the last two of every ten rounds held out."""
+
+    bars = 1
 
     def __init__(self, n: int, seed: int) -> None:
         self.n, self.seed = n, seed
@@ -131,25 +139,21 @@ class DemoRenderer:
     def __len__(self) -> int:
         return self.n
 
-    def _render(self, number: int) -> tuple[dict[str, str], Floats]:
+    def loop(self, number: int) -> Loop:
+        """Make loop `number`."""
         rng = np.random.default_rng([self.seed, 23, number])
         style, split = STYLES[number % len(STYLES)], _SPLITS[number // len(STYLES) % 10]
         if style in DRUM_STYLES:
-            row, x = _drums(self.seed, number, style, split, rng)
+            row, events, x = _drums(self.seed, number, style, split, rng)
         else:
-            row, x = _synth(number, style, rng)
+            row, events, x = _synth(number, style, rng)
         tone = biquad("highpass", 25, RATE_HZ, BAR_SAMPLES) * biquad(
             "highshelf", 4000, RATE_HZ, BAR_SAMPLES, gain_db=rng.normal(0, 3)
         )
         y = np.fft.irfft(np.fft.rfft(x) * tone, BAR_SAMPLES)
         y *= 10 ** (rng.uniform(-6, -1) / 20) / max(float(np.abs(y).max()), 1e-9)
         labels = {"split": split, "style": style, "kit": "demo", "licence": "CC0-1.0", "attribution": ""}
-        return {**labels, **row}, y.astype(np.float32)
-
-    def loop(self, number: int) -> tuple[dict[str, str], Callable[[], Floats]]:
-        """The row of `loops.csv` of a loop (without `file`), and a function that gives its samples."""
-        row, x = self._render(number)
-        return row, lambda: x
+        return Loop({**labels, **row}, events, lambda: y.astype(np.float32))
 
 
 def demo_bars(n: int, seed: int = 0) -> tuple[Floats, list[dict[str, str]]]:
@@ -163,16 +167,16 @@ def demo_bars(n: int, seed: int = 0) -> tuple[Floats, list[dict[str, str]]]:
     bars = np.empty((n, BAR_SAMPLES), np.float32)
     rows = []
     for number in range(n):
-        row, render = renderer.loop(number)
-        bars[number] = render()
-        rows.append({"bpm": "120", "bars": "1", **row})
+        loop = renderer.loop(number)
+        bars[number] = loop.render()
+        rows.append({"bpm": "120", "bars": "1", "performer": "", **loop.row})
     return bars, rows
 
 
 def render_demo(
     out: Path, n: int, seed: int = 0, *, workers: int = 1, on_progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """Write n demo loops and `loops.csv` into `out`, which is returned. Raises InputError or BusyError."""
+    """Write n demo loops, `events.jsonl` and `loops.csv` into `out`, which is returned. Raises InputError or BusyError."""
     settings = {"corpus": "demo", "n": n, "seed": seed}
     write_corpus(partial(DemoRenderer, n, seed), n, Path(out), settings, workers=workers, on_progress=on_progress)
     return Path(out)

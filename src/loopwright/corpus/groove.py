@@ -1,7 +1,7 @@
-"""Human drum performances as bars of hits: the Groove MIDI Dataset (Gillick et al., ICML 2019, CC BY 4.0).
+"""Human drum performances as phrases of hits: the Groove MIDI Dataset (Gillick et al., ICML 2019, CC BY 4.0).
 
 The tempo is normalised in the symbolic domain: a tick is a fraction of a bar, and a bar is `BAR_SAMPLES` long. The
-drummer's deviation from the grid is kept, scaled with the tempo.
+drummer's deviation from the grid is kept, scaled with the tempo. The split is by performer, not the data set's own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.corpus.sides import PERFORMER_SIDES, side_of
 from loopwright.errors import InputError
 
 BAR_SAMPLES = 96_000  # 2 s at 48 kHz
@@ -43,29 +44,44 @@ STYLE_LABELS = {
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One bar of hits on the circle, sorted by position. K hits."""
+class Phrase:
+    """One or more bars of hits on the circle, sorted by position. K hits."""
 
-    position: NDArray[np.int32]  # (K,) samples from the downbeat, 0 .. BAR_SAMPLES - 1; an early downbeat is near the end
+    position: NDArray[np.int32]  # (K,) samples from the downbeat, 0 .. samples - 1; an early downbeat is near the end
     role: NDArray[np.int8]  # (K,) index into ROLES
     velocity: NDArray[np.int16]  # (K,) 1 .. 127
     pitch: NDArray[np.int16]  # (K,) MIDI pitch of the pad, 0 for written patterns
     style: str
     split: str
-    source: str  # the split unit: performance or pattern
+    source: str  # performance or pattern
+    performer: str = ""  # who played it; "" for written patterns
+    bars: int = 1
+
+    @property
+    def samples(self) -> int:
+        """Length of the circle."""
+        return self.bars * BAR_SAMPLES
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """For each bar: the same for bars that are equal once hits are rounded to 1/16 (role and step only)."""
+        step = ((self.position + STEP_SAMPLES // 2) // STEP_SAMPLES) % (16 * self.bars)
+        bar, code = step // 16, (step % 16).astype(np.int16) * 16 + self.role
+        return tuple(np.unique(code[bar == k]).tobytes() for k in range(self.bars))
 
     @property
     def key(self) -> bytes:
-        """The same for bars that are equal once hits are rounded to 1/16: role and step only."""
-        step = ((self.position + STEP_SAMPLES // 2) // STEP_SAMPLES) % 16
-        return np.unique(step.astype(np.int16) * 16 + self.role).tobytes()
+        """The same for phrases whose bars have the same keys."""
+        return b"|".join(self.keys)
 
 
-def make_bar(hits: Iterable[tuple[int, str, int, int]], *, style: str, split: str, source: str) -> Bar:
-    """Build a bar from (position in samples, role, velocity, MIDI pitch or 0); positions are taken round the bar."""
-    rows = sorted((p % BAR_SAMPLES, ROLE_INDEX[r], min(max(v, 1), 127), m) for p, r, v, m in hits)
+def make_phrase(
+    hits: Iterable[tuple[int, str, int, int]], *, style: str, split: str, source: str, performer: str = "", bars: int = 1
+) -> Phrase:
+    """Build a phrase from (position in samples, role, velocity, MIDI pitch or 0); positions are taken round the circle."""
+    rows = sorted((p % (bars * BAR_SAMPLES), ROLE_INDEX[r], min(max(v, 1), 127), m) for p, r, v, m in hits)
     a = np.array(rows, dtype=np.int64).reshape(-1, 4)
-    return Bar(
+    return Phrase(
         a[:, 0].astype(np.int32),
         a[:, 1].astype(np.int8),
         a[:, 2].astype(np.int16),
@@ -73,6 +89,8 @@ def make_bar(hits: Iterable[tuple[int, str, int, int]], *, style: str, split: st
         style,
         split,
         source,
+        performer,
+        bars,
     )
 
 
@@ -99,13 +117,20 @@ def read_hits(path: Path) -> tuple[NDArray[np.int64], int]:
     return np.array(rows, dtype=np.int64).reshape(-1, 3), ticks
 
 
-def cut_bars(
-    hits: NDArray[np.int64], ticks_per_beat: int, roles: dict[int, str], *, style: str, split: str, source: str
-) -> list[Bar]:
-    """Cut a 4/4 performance into its whole bars with at least MIN_HITS hits.
+def cut_phrases(
+    hits: NDArray[np.int64],
+    ticks_per_beat: int,
+    roles: dict[int, str],
+    *,
+    style: str,
+    source: str,
+    performer: str,
+    bars: int = 1,
+) -> list[Phrase]:
+    """Cut a 4/4 performance into phrases of `bars` whole bars in a row, each bar with at least MIN_HITS hits.
 
-    A hit belongs to the bar of its nearest 1/16, so a downbeat played early stays with its bar (at the end of the circle).
-    A bar is whole if the performance goes on into its last beat.
+    A hit belongs to the bar of its nearest 1/16, so a downbeat played early stays with its bar (for the first bar: at the end
+    of the circle). A bar is whole if the performance goes on into its last beat. Phrases begin at multiples of `bars`.
     """
     hits = hits[np.isin(hits[:, 1], list(roles))]
     if not len(hits):
@@ -113,22 +138,28 @@ def cut_bars(
     bar_ticks = 4 * ticks_per_beat
     early = ticks_per_beat // 8  # half a sixteenth
     number = (hits[:, 0] + early) // bar_ticks
-    n_bars = int((hits[-1, 0] + early + ticks_per_beat) // bar_ticks)
-    bars = []
-    for k in range(n_bars):
-        own = hits[number == k]
-        if len(own) < MIN_HITS:
+    whole = int((hits[-1, 0] + early + ticks_per_beat) // bar_ticks)
+    split = side_of(performer, PERFORMER_SIDES)
+    phrases = []
+    for first in range(0, whole - bars + 1, bars):
+        inside = (number >= first) & (number < first + bars)
+        if np.bincount(number[inside] - first, minlength=bars).min() < MIN_HITS:
             continue
-        at = np.rint((own[:, 0] - k * bar_ticks) * (BAR_SAMPLES / bar_ticks)).astype(np.int64)
+        own = hits[inside]
+        at = np.rint((own[:, 0] - first * bar_ticks) * (BAR_SAMPLES / bar_ticks)).astype(np.int64)
         rows = [(int(p), roles[int(m)], int(v), int(m)) for p, m, v in zip(at, own[:, 1], own[:, 2], strict=True)]
-        bars.append(make_bar(rows, style=style, split=split, source=source))
-    return bars
+        phrases.append(make_phrase(rows, style=style, split=split, source=source, performer=performer, bars=bars))
+    return phrases
 
 
 def read_groove(
-    folder: Path, *, on_skip: Callable[[str], None] | None = None, on_progress: Callable[[int, int], None] | None = None
-) -> list[Bar]:
-    """All whole 4/4 bars of the Groove MIDI Dataset in `folder`, in the order of info.csv, with the official split.
+    folder: Path,
+    *,
+    bars: int = 1,
+    on_skip: Callable[[str], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Phrase]:
+    """All phrases of `bars` whole 4/4 bars of the Groove MIDI Dataset in `folder`, in the order of info.csv.
 
     `on_skip` gets one line for each performance that cannot be read; the rest goes on. Raises InputError without info.csv
     or pitch_map.csv, or if nothing is left.
@@ -137,8 +168,8 @@ def read_groove(
     roles = {int(row["pitch"]): row["role"] for row in read_table(folder / "pitch_map.csv", {"pitch", "role"})}
     if unknown := set(roles.values()) - set(ROLES):
         raise InputError(f"{folder / 'pitch_map.csv'}: unknown roles {sorted(unknown)}; known are {', '.join(ROLES)}.")
-    table = read_table(folder / "info.csv", {"id", "style", "time_signature", "midi_filename", "split"})
-    bars: list[Bar] = []
+    table = read_table(folder / "info.csv", {"id", "drummer", "style", "time_signature", "midi_filename"})
+    phrases: list[Phrase] = []
     for number, row in enumerate(table):
         if on_progress:
             on_progress(number + 1, len(table))
@@ -151,10 +182,21 @@ def read_groove(
             if on_skip:
                 on_skip(str(error))
             continue
-        bars += cut_bars(hits, ticks, roles, style=STYLE_LABELS[primary], split=row["split"], source=f"groove/{row['id']}")
-    if not bars:
-        raise InputError(f"{folder}: no readable 4/4 performance. Expected the Groove MIDI Dataset with its info.csv.")
-    return bars
+        phrases += cut_phrases(
+            hits,
+            ticks,
+            roles,
+            style=STYLE_LABELS[primary],
+            source=f"groove/{row['id']}",
+            performer=row["drummer"],
+            bars=bars,
+        )
+    if not phrases:
+        raise InputError(
+            f"{folder}: no readable 4/4 performance of {bars} bar{'s' if bars > 1 else ''}. "
+            "Expected the Groove MIDI Dataset with its info.csv."
+        )
+    return phrases
 
 
 def read_table(path: Path, columns: set[str]) -> list[dict[str, str]]:

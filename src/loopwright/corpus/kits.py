@@ -11,17 +11,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from loopwright.config import SPLITS
 from loopwright.corpus.circular import Floats
 from loopwright.corpus.groove import ROLES, read_table
+from loopwright.corpus.sides import KIT_SIDES, side_of
 from loopwright.errors import InputError
-
-# Kits that training loops never use: validation and test loops use nothing else. The three gogodze are one kit.
-HELD_OUT_KITS = frozenset(
-    {
-        "gogodze_close", "gogodze_room", "gogodze_retro", "pearl_master", "cajon_bobobo",
-        "freesound_electro", "house_dwsd", "minimal_cc0", "minimal_by",
-    }
-)  # fmt: skip
 
 # What kind of drums a kit is; kits not named are electronic.
 FAMILIES = {
@@ -44,7 +38,8 @@ ATTRIBUTIONS = {
     "minimal_by": "Freesound users ZeSoundResearchInc., altemark and oceanictrancer, CC BY",
 }
 
-# If a kit lacks a role: (role to take instead, semitones). Tried in turn inside the kit, then the role itself elsewhere.
+# If a kit lacks a role: (role to take instead, semitones). Tried in turn inside the kit, then the role itself in a neighbour,
+# then the stand-ins there.
 STAND_INS: dict[str, tuple[tuple[str, float], ...]] = {
     "clap": (("snare", 2.0),),
     "rim": (("clap", 5.0), ("snare", 7.0)),
@@ -60,6 +55,7 @@ STAND_INS: dict[str, tuple[tuple[str, float], ...]] = {
     "kick": (("tom_low", -7.0),),
     "snare": (("clap", -2.0),),
 }
+LAST_RESORT = {"ride": (("crash", 4.0), ("hat_open", -3.0))}  # where a whole side has neither the role nor a stand-in
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,8 @@ class Part:
 class Library:
     """All one-shots of a folder laid out as `<kit>/<role>_<nn>.flac` with an `index.csv`.
 
-    Raises InputError if the index or a file is missing or unreadable, or no kit has kick, snare and hats.
+    Raises InputError if the index or a file is missing or unreadable, or a side of the split has no kit with kick, snare and
+    hats.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -115,10 +112,11 @@ class Library:
             )
             self.voices[kit, role].append(voice)
         self.kits = sorted({kit for kit, _ in self.voices})
-        if not self.bases(held_out=False) or not self.bases(held_out=True):
+        if poor := [side for side in SPLITS if not self.bases(side)]:
             raise InputError(
-                f"{self.folder}: no kit with kick, snare and hats among the training kits, or none among the held-out kits "
-                f"({', '.join(sorted(HELD_OUT_KITS))})."
+                f"{self.folder}: no kit with kick, snare and hats for {', '.join(poor)}. Far sides play these alone: "
+                + "; ".join(f"{side}: {', '.join(k for k, v in KIT_SIDES.items() if v == side)}" for side in SPLITS[1:])
+                + ". All other kits train."
             )
 
     @cached_property
@@ -151,26 +149,23 @@ class Library:
         """Whether a kit has a role itself."""
         return (kit, role) in self.voices
 
-    def bases(self, *, held_out: bool, family: str | None = None) -> list[str]:
+    def bases(self, side: str, *, family: str | None = None) -> list[str]:
         """Kits of one side of the split that can carry a loop, by name."""
         return [
             kit
             for kit in self.kits
-            if (kit in HELD_OUT_KITS) == held_out
+            if side_of(kit, KIT_SIDES) == side
             and all(self.has(kit, role) for role in ESSENTIAL)
             and ((self.has(kit, "hat_closed") and self.has(kit, "hat_open")) or kit in BASE_EXTRA)
             and (family is None or FAMILIES.get(kit, "electronic") == family)
         ]
 
-    def others(self, role: str, like: str) -> list[str]:
+    def others(self, role: str, like: str, *, any_family: bool = False) -> list[str]:
         """Kits on `like`'s side of the split that have `role`: of the same family, or of any if there is none."""
-        side = [
-            kit
-            for kit in self.kits
-            if self.has(kit, role) and kit != like and (kit in HELD_OUT_KITS) == (like in HELD_OUT_KITS)
-        ]
+        side = side_of(like, KIT_SIDES)
+        found = [kit for kit in self.kits if self.has(kit, role) and kit != like and side_of(kit, KIT_SIDES) == side]
         family = FAMILIES.get(like, "electronic")
-        return [kit for kit in side if FAMILIES.get(kit, "electronic") == family] or side
+        return (not any_family and [kit for kit in found if FAMILIES.get(kit, "electronic") == family]) or found
 
     def choose(self, role: str, kit: str, rng: np.random.Generator, *, swap: float = 0.0) -> list[Part]:
         """Voices that play `role` in a loop based on `kit`: one main voice, first, and its alternatives in the same kit.
@@ -188,7 +183,15 @@ class Library:
                 return self._parts(kit, other, semitones, rng)
         if donors:
             return self._parts(donors[rng.integers(len(donors))], role, 0.0, rng)
+        for other, semitones in STAND_INS[role] or LAST_RESORT.get(role, ()):
+            if near := self.others(other, kit):
+                return self._parts(near[rng.integers(len(near))], other, semitones, rng)
         return []
+
+    def second(self, role: str, kit: str, rng: np.random.Generator) -> Part | None:
+        """A voice to lay over `role`: from any other kit of the same side, whatever its family; None if there is none."""
+        donors = self.others(role, kit, any_family=True)
+        return self._parts(donors[rng.integers(len(donors))], role, 0.0, rng)[0] if donors else None
 
     def _parts(self, kit: str, role: str, semitones: float, rng: np.random.Generator) -> list[Part]:
         voices = self.voices[kit, role]

@@ -9,8 +9,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from loopwright.corpus.groove import STEP_SAMPLES, Bar, make_bar
-
 Hit = tuple[float, str, int]  # sixteenths, role, velocity
 Rng = np.random.Generator
 
@@ -58,7 +56,11 @@ def _perc(rng: Rng, roles: list[str], chance: float = 0.55) -> list[Hit]:
 
 def house(rng: Rng) -> list[Hit]:
     """Four on the floor, claps on two and four, open hats between."""
-    hits = steps("X...X...X...X...", "kick") + _some(rng, [7, 14, 15], "kick", 0.12, 70)
+    hits = (
+        steps("X...X...X...X...", "kick")
+        + _some(rng, [3, 6, 10, 11], "kick", 0.05, 64)
+        + _some(rng, [7, 14, 15], "kick", 0.12, 70)
+    )
     hits += steps(
         _pick(rng, ["....x.......x...", "....x.......x...", "....x.......x..o", "....x..o....x..."]),
         _pick(rng, ["clap", "clap", "snare"]),
@@ -99,7 +101,18 @@ def trap(rng: Rng) -> list[Hit]:
 
 def drumnbass(rng: Rng) -> list[Hit]:
     """Two-step break: kicks on one and the late three, snares on two and four, ghost notes between."""
-    kick = _pick(rng, ["X.........X.....", "X.X.......X.....", "X.........XX....", "X......x..X.....", "X.....x...X....."])
+    kick = _pick(
+        rng,
+        [
+            "X.........X.....",
+            "X.X.......X.....",
+            "X.........XX....",
+            "X......x..X.....",
+            "X.....x...X.....",
+            "X..X......X..x..",
+            "X.x....x..X.....",
+        ],
+    )
     hits = steps(kick, "kick") + steps("....X.......X...", "snare")
     hits += _some(rng, [2, 6, 7, 9, 11, 14, 15], "snare", 0.24, int(rng.integers(32, 62)))
     hits += _hats(rng, _pick(rng, ["8", "8", "16"]))
@@ -152,7 +165,17 @@ def breakbeat(rng: Rng) -> list[Hit]:
 
 def garage(rng: Rng) -> list[Hit]:
     """Two-step with a shuffled grid: skipping kicks, tight snares, rims off the beat."""
-    kick = _pick(rng, ["X.........x.....", "X..........x....", "X......x..x.....", "X.....x...x...x.", "X..x......x....."])
+    kick = _pick(
+        rng,
+        [
+            "X.........x.....",
+            "X..........x....",
+            "X......x..x.....",
+            "X.....x...x...x.",
+            "X..x......x.....",
+            "X.....x....x..x.",
+        ],
+    )
     hits = steps(kick, "kick") + steps("....X.......X...", _pick(rng, ["snare", "clap"]))
     hits += _some(rng, [7, 9, 15], "snare", 0.25, 44)
     hits += [(float(i), "hat_closed", 96 if i % 4 == 2 else 58) for i in range(16) if i % 2 == 0 or rng.random() < 0.55]
@@ -193,6 +216,48 @@ def dembow(rng: Rng) -> list[Hit]:
     return hits
 
 
+def dubstep(rng: Rng) -> list[Hit]:
+    """Half-time with space: kick on one, snare on three, hats in uneven threes."""
+    kick = _pick(
+        rng,
+        [
+            "X...............",
+            "X.....X.........",
+            "X..x............",
+            "X.........x..x..",
+            "X.....x....X....",
+            "X..............x",
+        ],
+    )
+    hits = steps(kick, "kick") + steps("........X.......", _pick(rng, ["snare", "snare", "clap"]))
+    hits += _some(rng, [6, 7, 14, 15], "snare", 0.14, 52)
+    hat = _pick(rng, ["x..x..x..x..x.x.", "x.x.x.x.x.x.x.x.", "..x..x..x..x..x.", "x..xx..x..x.x..x", "..x...x...x...x."])
+    hits += steps(hat, "hat_closed") + _some(rng, [4, 12], "hat_open", 0.25, 84)
+    hits += _perc(rng, ["perc", "rim", "tom_low"], 0.4)
+    return hits
+
+
+def footwork(rng: Rng) -> list[Hit]:
+    """Kicks in threes against a clap on two and four, toms rolling in between."""
+    kick = _pick(rng, ["X..X..X..X..X.X.", "X..X..X.X..X..X.", "X..X....X..X....", "X..X..XX..X..X..", "X..X..X...XX..X."])
+    hits = steps(kick, "kick") + steps(_pick(rng, ["....x.......x...", "............x...", "....x......xx..."]), "clap")
+    hits += _some(rng, [1, 4, 7, 10, 13], "tom_low", 0.3, 86) + _some(rng, [2, 5, 11, 14], "tom_high", 0.22, 78)
+    hits += _hats(rng, _pick(rng, ["off", "16", "8"])) + _some(rng, [2, 6, 10, 14], "hat_open", 0.3, 88)
+    hits += _some(rng, [3, 9, 11, 15], "snare", 0.2, 60) + _perc(rng, ["cowbell", "rim"], 0.2)
+    return hits
+
+
+def minimal(rng: Rng) -> list[Hit]:
+    """A soft four on the floor and little else: clicks, rims and hats of a few uneven cycles."""
+    hits = steps(_pick(rng, ["X...X...X...X...", "X...X...X...X...", "X...X...X...X..o", "X...x...X...x..."]), "kick")
+    hits += steps("....x.......x...", _pick(rng, ["clap", "rim", "snare"])) if rng.random() < 0.6 else []
+    hits += _hats(rng, "off") if rng.random() < 0.7 else []
+    hits += _some(rng, [1, 3, 5, 7, 9, 11, 13, 15], "hat_closed", 0.3, 54)
+    for role in rng.permutation(["rim", "perc", "tom_mid", "cowbell", "hat_closed"])[: int(rng.integers(1, 4))].tolist():
+        hits += euclid(int(rng.integers(1, 6)), int(rng.integers(16)), role, int(rng.integers(45, 92)))
+    return hits
+
+
 # style -> (grammar, range of swing: how late the odd sixteenths are, in sixteenths)
 GRAMMARS: dict[str, tuple[Callable[[Rng], list[Hit]], tuple[float, float]]] = {
     "house": (house, (0.0, 0.16)),
@@ -204,19 +269,7 @@ GRAMMARS: dict[str, tuple[Callable[[Rng], list[Hit]], tuple[float, float]]] = {
     "garage": (garage, (0.16, 0.36)),
     "boombap": (boombap, (0.1, 0.34)),
     "dembow": (dembow, (0.0, 0.08)),
+    "dubstep": (dubstep, (0.0, 0.12)),
+    "footwork": (footwork, (0.0, 0.06)),
+    "minimal": (minimal, (0.0, 0.2)),
 }
-
-
-def write_pattern(style: str, number: int, split: str, seed: int) -> Bar:
-    """Pattern `number` of a style, the same for the same (style, number, seed): swung, with small human faults."""
-    grammar, (low, high) = GRAMMARS[style]
-    rng = np.random.default_rng([seed, 7, list(GRAMMARS).index(style), number])
-    hits = grammar(rng)
-    swing, looseness = rng.uniform(low, high), rng.uniform(0.0, 0.035) * (2.0 if high > 0.2 else 1.0)
-    chosen: dict[tuple[float, str], tuple[int, str, int, int]] = {}
-    for at, role, velocity in hits:
-        late = swing if int(at) % 2 == 1 else 0.0
-        moved = at + late + looseness * float(np.clip(rng.standard_normal(), -2.0, 2.0))
-        loud = round(velocity + rng.normal(0, 5))
-        chosen.setdefault((at, role), (round(moved * STEP_SAMPLES), role, loud, 0))
-    return make_bar(chosen.values(), style=style, split=split, source=f"pattern/{style}/{number:06d}")

@@ -86,10 +86,3 @@ def cut_loop(loop: Float32, n_rows: int, rate_hz: int) -> list[Float32]:
     turn = np.concatenate([closed[-fade:], closed])  # the loop's own end precedes its first row
     pairs = zip(edges[:-1], edges[1:], strict=True)
     return [cut_circle(turn, int(a) + fade, int(b - a), rate_hz) for a, b in pairs]
-
-
-def click_ratio(loop: Float32) -> float:
-    """Step from the last sample to the first over the 99.9th percentile of the steps inside. Above 1 is a click."""
-    inside = float(np.quantile(np.abs(np.diff(loop)), 0.999)) if len(loop) > 1 else 0.0
-    step = abs(float(loop[0]) - float(loop[-1]))
-    return step / inside if inside > 0 else (np.inf if step > 0 else 0.0)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from loopwright.config import SPLITS
+from loopwright.data.events import Event
 from loopwright.errors import InputError
 
 CORPUS_TABLE = "loops.csv"  # written by our corpus renderers, and the name looked for in any folder
@@ -34,16 +36,15 @@ class Facts:
     attribution: str = ""
     discard: str = ""
     origin: str = ""  # which sidecar said so
+    events: tuple[Event, ...] = ()  # what plays, see `data.events`
 
 
-SPLITS = {
-    "train": "train",
+SPLIT_NAMES = {
+    **{name: name for name in SPLITS},
     "training": "train",
-    "validation": "validation",
     "valid": "validation",
     "val": "validation",
     "dev": "validation",
-    "test": "test",
     "testing": "test",
     "locked": "locked",  # a second test that nothing looks at unless asked for by name
 }
@@ -82,7 +83,7 @@ def facts_of_row(row: Mapping[str, object], origin: str) -> Facts:
         values[key] = positive_number(values.get(key, ""))
     beats = positive_number(values.get("beats_per_bar", ""))
     values["beats_per_bar"] = int(beats) if beats else None
-    values["split"] = SPLITS.get(str(values.get("split", "")).strip().lower(), "")
+    values["split"] = SPLIT_NAMES.get(str(values.get("split", "")).strip().lower(), "")
     texts = {k: v if isinstance(v, (float, int)) or v is None else str(v).strip() for k, v in values.items()}
     return Facts(**texts, origin=origin)  # type: ignore[arg-type]
 

@@ -6,13 +6,13 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, model_validator
 
-from loopwright.config import BAR_SECONDS, LOOP48, MelConfig
+from loopwright.config import BAR_SECONDS, LOOP48, Representation
 
 
 class PrepareSettings(BaseModel, frozen=True, extra="forbid"):
     """How loops become rows. A bar, whatever its tempo and beats, becomes 2 s."""
 
-    mel: MelConfig = LOOP48
+    mel: Representation = LOOP48
     bars: Literal[1, 2, 4] = 1  # bars per row
     beats_per_bar: int = Field(default=4, ge=2, le=7)
     bpm: PositiveFloat | None = None  # the tempo of every file, whatever else says
@@ -43,5 +43,5 @@ class PrepareSettings(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def row_samples(self) -> int:
-        """Samples of a row at the mel's rate."""
+        """Samples of a row at the representation's rate."""
         return self.mel.bar_samples * self.bars

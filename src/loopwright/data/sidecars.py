@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from loopwright.data.events import EVENTS_FILE, read_events
 from loopwright.data.facts import Facts, read_json_sidecar, read_table
 from loopwright.data.freesound import is_freesound, read_freesound, sound_id
 from loopwright.data.scan import FoundFile
@@ -24,6 +25,7 @@ class FactFinder:
         self._settings = settings
         self._freesound = read_freesound(top) if is_freesound(top) else None
         self._tables: dict[Path, dict[str, Facts]] = {}
+        self._events = read_events(top / EVENTS_FILE)
 
     def _table(self, folder: Path) -> dict[str, Facts]:
         """All tables of a folder, merged; the first in the order of names wins. One that cannot be read is passed over."""
@@ -57,6 +59,9 @@ class FactFinder:
             known = self._freesound.get(sound_id(found.name))
             if known is not None:
                 said.append(known)
+        events = self._events.get(found.name)
+        if events:
+            said.append(Facts(events=tuple(events)))
         return _first_of(said)
 
 
@@ -66,6 +71,6 @@ def _first_of(said: list[Facts]) -> Facts:
     for facts in said:
         for field in dataclasses.fields(Facts):
             value = getattr(facts, field.name)
-            if value not in (None, ""):
+            if value not in (None, "", ()):
                 out.setdefault(field.name, value)
     return Facts(**out)  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ _GRID_NATS = 20.0  # per unit of Tempogram.grid; chosen on 160 loops of human dr
 # Where a file is no whole loop, only its onsets show a tempo: half a nat less at this grid, 4 nats less without any
 _LOOSE_GRID, _LOOSE_EDGE = 0.1, 0.02
 _DOUBT_NATS = 3.0  # the audio speaks this much more for another tempo than for the one that was stated: a warning
-SAME = 0.012  # tempi this close (relative) are the same statement
+SAME_TEMPO = 0.012  # tempi this close (relative) are the same statement
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _candidates(length_s: float, tempogram: Tempogram | None, clues: Sequence[Cl
         exact = bpm * length_s / 60
         nearest = round(exact)
         bars = nearest / beats_per_bar
-        near_whole = nearest >= 1 and abs(exact / nearest - 1) < SAME if nearest else False
+        near_whole = nearest >= 1 and abs(exact / nearest - 1) < SAME_TEMPO if nearest else False
         if near_whole and (bars in _BARS or bars == int(bars)):
             if not any(c.beats == nearest and c.whole for c in out):  # a stated tempo outside the usual range
                 out.append(_Candidate(60 * nearest / length_s, nearest, True, _BARS.get(bars, _OTHER_BARS)))
@@ -119,7 +119,7 @@ def read_tempo(
                 c.evidence.append(f"onsets on the grid ({grid:.2f})")
         c.heard = c.score
         for clue in clues:
-            if (clue.bpm and abs(c.bpm / clue.bpm - 1) < SAME) or (clue.beats and c.beats == clue.beats):
+            if (clue.bpm and abs(c.bpm / clue.bpm - 1) < SAME_TEMPO) or (clue.beats and c.beats == clue.beats):
                 c.score += clue.weight
                 said = f"{clue.bpm:g} BPM" if clue.bpm else f"{clue.beats:g} beats"
                 c.evidence.append(f"{clue.origin} says {said}")
@@ -133,10 +133,10 @@ def read_tempo(
     warnings = [
         f"the {clue.origin} says {clue.bpm:g} BPM, the audio {best.bpm:.2f}"
         for clue in clues
-        if clue.bpm and clue.weight >= 4 and abs(best.bpm / clue.bpm - 1) >= SAME
+        if clue.bpm and clue.weight >= 4 and abs(best.bpm / clue.bpm - 1) >= SAME_TEMPO
     ]
     other = max(candidates, key=lambda c: c.heard)
     octaves = abs(math.log2(other.bpm / best.bpm))
-    if other.heard - best.heard > _DOUBT_NATS and min(octaves, abs(octaves - 1)) > SAME:  # octaves are for the name to decide
+    if other.heard - best.heard > _DOUBT_NATS and min(octaves, abs(octaves - 1)) > SAME_TEMPO:  # the name decides octaves
         warnings.append(f"without what is stated the audio would be {other.bpm:.2f} BPM, {other.beats} beats")
     return Reading(best.bpm, best.beats, best.whole, confidence, tuple(best.evidence), tuple(warnings))

@@ -1,6 +1,6 @@
-"""What a feature network is: taps, its own front-end, its bridge from our log-mel, and how it is judged with.
+"""What a network of features is: its taps, its own front-end, its frozen weights, and the layout of its weight file.
 
-Shapes: B batch, M mel bands of ours, T frames of ours, N samples, F bands and U frames of the network's own input,
+Shapes: B batch, N samples, F bands and U frames of the network's own input,
 C channels, D embedding size. Every network here has frequency on axis 2 and time on axis 3, whatever its publisher used.
 """
 
@@ -9,20 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from loopwright.config import MelConfig
-from loopwright.errors import MelMismatchError, WeightsError
-from loopwright.features.bridge import Bridge, DirectView
+from loopwright.errors import WeightsError
 from loopwright.features.convolution import same_conv
 
-Float32 = npt.NDArray[np.float32]
-Halves = Literal["none", "mel", "time"]
 BATCH_NORM_EPS = 1e-5
 NEGLIGIBLE = 1e-15
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
@@ -228,144 +222,3 @@ def check_layout(name: str, layout: Mapping[str, tuple[int, ...]], tensors: Mapp
         raise WeightsError(
             f"these are not the weights of {name}: {problem}. `loopwright features list` says which file is whose."
         )
-
-
-class FeatureNetwork(nn.Module):
-    """Our log-mel in, a pyramid of frozen features out. Made by `features.build`.
-
-    Differentiable to its input; nothing in it is trained, saved or ever in training mode.
-
-    Shape: (B, M, T) -> one (B, C, F', T') per tap: frequency on axis 2, time on axis 3.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        network: Network,
-        mel: MelConfig,
-        *,
-        circular: bool = True,
-        bridge: bool = True,
-        direct: bool = False,
-        halves: Halves = "none",
-        depth: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.name = name
-        self.mel = mel
-        self.network = network
-        self.taps = network.taps[: len(network.taps) if depth is None else depth]
-        self.circular = circular and halves == "none"
-        self.halves = halves
-        self.bridge = Bridge(mel, network.mel_map, power=network.power, bar_frames=network.bar_frames) if bridge else None
-        self.direct: DirectView | None = None
-        if direct:
-            self.direct = DirectView(mel, bands=network.n_bands, bar_frames=network.bar_frames, typical=network.typical)
-        self.requires_grad_(False)
-        self.train(False)
-
-    def train(self, mode: bool = True) -> FeatureNetwork:  # noqa: ARG002
-        """Stay in eval mode."""
-        return super().train(False)
-
-    def to_input(self, log_mel: Tensor) -> Tensor:
-        """Our log-mel (B, M, T) to the network's own input (B, 1, F, U). Without a bridge: as it is."""
-        if log_mel.ndim != 3 or log_mel.shape[1] != self.mel.n_mels:
-            raise MelMismatchError(
-                f"the feature network {self.name} was built for log-mels (batch, {self.mel.n_mels}, frames) of "
-                f"'{self.mel.name}', got shape {tuple(log_mel.shape)}. Build it for the data's own representation."
-            )
-        if self.direct is not None:
-            direct: Tensor = self.direct(log_mel)
-            return direct
-        if self.bridge is None:
-            return log_mel[:, None]
-        return self.network.compress(self.bridge(log_mel))
-
-    def forward(self, log_mel: Tensor) -> list[Tensor]:
-        return self.features(self.to_input(log_mel))
-
-    def features(self, x: Tensor) -> list[Tensor]:
-        """Features of the network's own input (B, 1, F, U)."""
-        if self.halves == "none":
-            return self.pyramid(x)
-        # As published: each half is a picture of its own, with edges in the middle of the bar.
-        batch = len(x)
-        maps = self.pyramid(torch.cat(x.chunk(2, dim=3)))
-        axis = 2 if self.halves == "mel" else 3
-        return [torch.cat([both[:batch], both[batch:]], dim=axis) for both in maps]
-
-    def pyramid(self, x: Tensor) -> list[Tensor]:
-        """The network's taps, on a CPU a few bars at a time.
-
-        Arrays above 32 MB come fresh from the operating system each time and cost a page fault every 4 kB, up to ten times
-        the arithmetic; smaller ones are reused by the allocator.
-        """
-        depth, step = len(self.taps), self.network.bars_at_once
-        if x.device.type != "cpu" or self.network.batch_stats or len(x) <= step:
-            return self.network.pyramid(x, circular=self.circular, depth=depth)
-        parts = [self.network.pyramid(part, circular=self.circular, depth=depth) for part in torch.split(x, step)]
-        return [torch.cat(maps) for maps in zip(*parts, strict=True)]
-
-
-class Embedder(nn.Module):
-    """Our log-mel to one vector a bar, through the bridge: quick, for curves during training. (B, M, T) -> (B, D)."""
-
-    def __init__(self, name: str, network: Network, mel: MelConfig) -> None:
-        super().__init__()
-        self.name = name
-        self.dim = network.dim
-        self.features = FeatureNetwork(name, network, mel)
-
-    @torch.no_grad()
-    def forward(self, log_mel: Tensor) -> Tensor:
-        return self.features.network.embed(self.features.to_input(log_mel), circular=True)
-
-    @torch.no_grad()
-    def probabilities(self, log_mel: Tensor) -> Tensor | None:
-        """Class probabilities that sum to 1, (B, M, T) -> (B, classes), of a network that tells styles apart; else None."""
-        logits = getattr(self.features.network, "logits", None)
-        if logits is None:
-            return None
-        scores: Tensor = logits(self.features.to_input(log_mel), circular=True)
-        return scores.softmax(dim=1)
-
-
-class Judge:
-    """A network that looks at finished audio through its own exact front-end. Named, with its checksum, in every result.
-
-    `rate_hz`: what its clips must be sampled at; `min_samples`: the shortest it takes.
-    """
-
-    def __init__(self, network: Network, checksum: str, name: str) -> None:
-        self.network = network
-        self.name = name
-        self.dim = network.dim
-        self.rate_hz = network.rate_hz
-        self.min_samples = network.min_samples
-        self.checksum = checksum
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, () if it does not classify."""
-        return self.network.classes
-
-    def embed(self, waveforms: npt.ArrayLike | Tensor, *, batch: int = 16) -> Float32:
-        """Embeddings of clips at `rate_hz`. (B, N) float32 in [-1, 1] -> (B, D) float32."""
-        return self._run(self.network.embed_waveform, waveforms, batch)
-
-    def probabilities(self, waveforms: npt.ArrayLike | Tensor, *, batch: int = 16) -> Float32:
-        """Class probabilities of clips at `rate_hz`. (B, N) -> (B, classes). Raises WeightsError if it has no classes."""
-        return self._run(self.network.probabilities_of_waveform, waveforms, batch)
-
-    @torch.no_grad()
-    def _run(self, what: object, waveforms: npt.ArrayLike | Tensor, batch: int) -> Float32:
-        assert callable(what)
-        clips = waveforms if isinstance(waveforms, Tensor) else torch.from_numpy(np.asarray(waveforms, dtype=np.float32))
-        if clips.ndim != 2 or clips.shape[1] < self.min_samples:
-            raise MelMismatchError(
-                f"{self.name} judges clips (batch, samples) at {self.rate_hz} Hz of at least {self.min_samples} "
-                f"samples, got shape {tuple(clips.shape)}."
-            )
-        parts = [what(part.float()).cpu().numpy() for part in torch.split(clips, batch)]
-        return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)

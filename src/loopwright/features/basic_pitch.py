@@ -17,9 +17,9 @@ import numpy.typing as npt
 from torch import Tensor
 
 from loopwright.errors import MelMismatchError
-from loopwright.features.base import Float32
 from loopwright.features.graph import GraphJudge
 
+Float32 = npt.NDArray[np.float32]
 RATE_HZ = 22_050
 WINDOW = 43_844  # samples of the graph's input: 2 s less 256
 FRAMES, PITCHES, CONTOUR = 172, 88, 264

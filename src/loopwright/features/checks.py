@@ -1,6 +1,6 @@
 """Check values: what a correctly loaded network must say about two test signals. Run by `loopwright features verify`.
 
-Figures are those of shared/weights/README.md, computed there by an independent implementation; see docs/features.md.
+The figures were computed by an independent implementation and came with the weights; see docs/features.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The exact front-ends of the pre-trained networks, from 16 kHz audio to linear mel (shared/weights README, sections 1 and 2).
+"""The exact front-ends of the pre-trained networks, from 16 kHz audio to linear mel.
 
 Windows and transforms are in float64: in float32 the rounding of a loud tone is heard in the quiet bands (3e-4 in the
 log, 2e-3 in a score of YAMNet), and this is a small part of what a network costs.

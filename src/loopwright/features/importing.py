@@ -1,4 +1,4 @@
-"""Published weight files -> our safetensors: `.pth` and `.pt` (never unpickled), Keras `.h5`, `.npz`, `.safetensors`.
+"""Published weight files -> our safetensors: `.pth`, `.pt` and `.ckpt` (tensors only), Keras `.h5`, `.npz`, `.safetensors`.
 
 Published graphs (`.onnx`), which only judge, are kept as they are.
 """
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from loopwright.errors import WeightsError
-from loopwright.features.pthfile import read_pth
 from loopwright.features.registry import NETWORKS, graph_class, network_class
+from loopwright.features.torchfile import read_torch_file
 from loopwright.features.weights import read_weights
 from loopwright.files import atomic_path, save_tensors, sha256_of
 
@@ -27,15 +27,17 @@ def read_any(path: Path) -> dict[str, Tensor]:
     suffix = path.suffix.lower()
     if not path.is_file():
         raise WeightsError(f"no file {path}.")
-    if suffix in (".pth", ".pt"):
-        return read_pth(path)
+    if suffix in (".pth", ".pt", ".ckpt"):
+        return read_torch_file(path)
     if suffix in (".h5", ".hdf5"):
         return _read_h5(path)
     if suffix == ".npz":
         return _read_npz(path)
     if suffix == ".safetensors":
         return read_weights(path)[0]
-    raise WeightsError(f"{path}: '{suffix}' files are not read. Give a .safetensors, .pth, .pt, .h5, .npz or .onnx file.")
+    raise WeightsError(
+        f"{path}: '{suffix}' files are not read. Give a .safetensors, .pth, .pt, .ckpt, .h5, .npz or .onnx file."
+    )
 
 
 def _read_npz(path: Path) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """What the auto-tagging networks of Won et al. (SMC 2020, MagnaTagATune, 50 tags) have in common. MIT licence, MTG UPF.
 
-Their front-end is a dB mel of 32 ms windows every 16 ms, then a BatchNorm on the input. Layouts, front-end and check
-values: shared/weights README, section 2. Shapes: B batch, N samples, F bands, U frames.
+Their front-end is a dB mel of 32 ms windows every 16 ms, then a BatchNorm on the input. Layouts and front-end are
+those of their published code; values to check by: checks.py. Shapes: B batch, N samples, F bands, U frames.
 """
 
 from __future__ import annotations

@@ -6,17 +6,22 @@ import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from loopwright.config import MelConfig
+from loopwright.config import MelConfig, Representation, ToneConfig
 from loopwright.errors import ConfigError
-from loopwright.features.base import Embedder, FeatureNetwork, Halves, Judge, Network
+from loopwright.features.base import Network
+from loopwright.features.feature_network import Embedder, FeatureNetwork, Halves
 from loopwright.features.graph import GraphJudge
+from loopwright.features.judge import Judge
 from loopwright.features.melview import MelView
+from loopwright.features.transcriber import Folds, PitchNet, TranscriberFeatures, pitch_net, read_basic_pitch
 from loopwright.features.weights import find_weights, read_weights
 from loopwright.files import sha256_of
 
 RANDOM = "random:"
 DIRECT = "direct:"
 RANDOM_SEED = 2022
+TRANSCRIBERS = ("basic_pitch", "notes_loop")  # they hear rows of a constant-Q
+HEARD_FRAMES = 128  # a bar, of transcribers that teach: half of ours, near what Basic Pitch was trained at
 
 
 @dataclass(frozen=True)
@@ -186,9 +191,18 @@ def load_network(name: str, *, weights: Path | None = None, batch_stats: bool = 
     return cls(cls.adapt(tensors), batch_stats=batch_stats, head=head, header=header)
 
 
+def read_transcriber(name: str, weights: Path | None = None) -> PitchNet:
+    """A transcriber's network, frozen. Raises WeightsError if its file is missing or wrong."""
+    path = weights_path(name, weights)
+    if name == "basic_pitch":
+        return read_basic_pitch(path)
+    tensors, header = read_weights(path)
+    return pitch_net(tensors, rows=int(header.get("rows", 320)))
+
+
 def build(
     name: str,
-    mel: MelConfig,
+    mel: Representation,
     *,
     weights: Path | None = None,
     circular: bool = True,
@@ -196,12 +210,13 @@ def build(
     batch_stats: bool = False,
     halves: Halves = "none",
     depth: int | None = None,
-) -> FeatureNetwork | MelView:
+) -> FeatureNetwork | MelView | Folds | TranscriberFeatures:
     """A frozen feature network for log-mels of `mel`.
 
     Args:
         name: a name of `NETWORKS`, or 'random:' and a name; 'direct:' before either shows it the log-mel as a picture
-            instead of through the bridge (see `bridge.DirectView`); or 'mel', the log-mel itself (see `melview`).
+            instead of through the bridge (see `bridge.DirectView`); or 'mel', the log-mel itself (see `melview`). On tone48
+            also 'folds', its rows themselves, and transcribers: 'notes_loop', 'basic_pitch'.
         mel: the representation of the log-mels it will be given.
         weights: a folder or file to look in first; then LOOPWRIGHT_WEIGHTS, the user cache, the bundled files.
         circular: time wraps in every layer, so that the seam of a loop is judged like any other place.
@@ -213,7 +228,11 @@ def build(
     Raises ConfigError for an unknown name, WeightsError for a missing or wrong file, MelMismatchError for settings
     without a bridge.
     """
-    if name == MelView.name:
+    if isinstance(mel, ToneConfig) and name in (MelView.name, Folds.name):
+        return Folds()
+    if isinstance(mel, ToneConfig) and name in TRANSCRIBERS:
+        return TranscriberFeatures(name, read_transcriber(name, weights), frames=mel.bar_frames, heard_frames=HEARD_FRAMES)
+    if name == MelView.name and isinstance(mel, MelConfig):
         return MelView(mel)
     plain = name.removeprefix(DIRECT)
     network = load_network(plain, weights=weights, batch_stats=batch_stats, head=False)
@@ -229,7 +248,7 @@ def build(
     )
 
 
-def build_embedder(name: str, mel: MelConfig, *, weights: Path | None = None) -> Embedder:
+def build_embedder(name: str, mel: Representation, *, weights: Path | None = None) -> Embedder:
     """One vector a bar from log-mels of `mel`, through the bridge: quick, for the curves of a training run."""
     network = load_network(name, weights=weights)
     if not network.dim:

@@ -1,4 +1,4 @@
-"""The short-chunk CNN of shared/weights: four branches of width 32 (bass, drums, other, vocals), MagnaTagATune tags.
+"""A short-chunk CNN on separated sources: four branches of width 32 (bass, drums, other, vocals), MagnaTagATune tags.
 
 By the author of the fork 7x11x13/sota-music-tagging-models, MIT. The mix goes into all four branches; their channels are
 concatenated: 128, 128, 256, 256 at 1/2 to 1/16, the shape of the paper's SCNN_MTAT. All branches run as one pass of

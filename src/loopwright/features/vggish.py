@@ -1,6 +1,6 @@
 """VGGish: VGG-11-like network on AudioSet/YouTube audio. The TensorFlow Authors, Apache-2.0 (research/audioset/vggish).
 
-Reads the published PyTorch state dict and a file with the original TensorFlow names (DESIGN section 9). No weights are
+Reads the published PyTorch state dict and a file with the original TensorFlow names. No weights are
 distributed here. Front-end: YAMNet's, with offset 0.01. Shapes: B batch, F bands (64), U frames.
 """
 

@@ -1,7 +1,7 @@
 """YAMNet: MobileNet v1 on AudioSet, 521 classes. By The TensorFlow Authors (google/yamnet/1), Apache-2.0.
 
 Layers 2, 4, 6 and 8 have exactly the channels and sizes of VGGish's four pooling stages. BatchNorm is folded into the
-weights, so there are no statistics to freeze. Layout, front-end and check values: shared/weights README, section 1.
+weights, so there are no statistics to freeze. Values to check by: checks.py.
 
 Shapes: B batch, F bands (64), U frames, C channels.
 """

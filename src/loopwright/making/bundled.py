@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.resources
-import json
-import struct
 from pathlib import Path
-from typing import Any
+
+from loopwright.models.modelfile import read_header
+
+__all__ = ["BUNDLED", "bundled_models", "describe", "read_header"]
 
 BUNDLED = Path(str(importlib.resources.files("loopwright") / "bundled"))
 
@@ -14,15 +15,6 @@ BUNDLED = Path(str(importlib.resources.files("loopwright") / "bundled"))
 def bundled_models() -> dict[str, Path]:
     """Generators that come with the package: name -> file."""
     return {p.stem.removeprefix("model_"): p for p in sorted(BUNDLED.glob("model_*.safetensors"))}
-
-
-def read_header(path: Path) -> dict[str, Any]:
-    """The JSON header of one of our model files, read without torch: safetensors begins with the length of its JSON."""
-    with path.open("rb") as handle:
-        (length,) = struct.unpack("<Q", handle.read(8))
-        metadata = json.loads(handle.read(length)).get("__metadata__", {})
-    header: dict[str, Any] = json.loads(metadata.get("loopwright", "{}"))
-    return header
 
 
 def describe(path: Path) -> str:

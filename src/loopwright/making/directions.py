@@ -1,27 +1,30 @@
 """Named directions of W: one for each feature that can be measured, then the principal components of a model's styles.
 
 A feature's own direction is along the styles' covariance with it, as measured on the log-mels of many loops. The principal ones
-are as in GANSpace (arXiv:2004.02546). Of all it is measured what they do to every feature.
+are as in GANSpace (arXiv:2004.02546). Of all it is measured what they do to every feature. Finding them needs torch, using them
+does not.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from loopwright.audio.melscale import slaney_hz_to_mel
-from loopwright.audio.onsets import spectral_flux
-from loopwright.config import MelConfig
 from loopwright.errors import InputError
 from loopwright.files import write_json
-from loopwright.making.torch_model import Model
+from loopwright.making.model import Model
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FEATURES = ("density", "brightness", "swing", "kick")
+COMPONENTS = 32  # a feature's direction is sought among so many principal components: the rest is mostly noise
+MAX_MOVE = 6.0  # standard deviations: one style in 500 million lies as far out, so no generator was trained there
 
 
 @dataclass(frozen=True)
@@ -41,43 +44,6 @@ class Direction:
     effect: dict[str, float]
 
 
-def band_of(mel: MelConfig, hz: float) -> int:
-    """Index of the mel band nearest to a frequency."""
-    low, high = slaney_hz_to_mel(np.array([mel.fmin_hz, mel.fmax_hz]))
-    position = (slaney_hz_to_mel(np.array([hz]))[0] - low) / (high - low) * (mel.n_mels + 1) - 1
-    return int(np.clip(round(float(position)), 0, mel.n_mels - 1))
-
-
-def level_db(magnitude: Tensor) -> Tensor:
-    """Level of each sample in dB. (B, M, T) -> (B,)."""
-    return 10 * magnitude.square().mean(dim=(1, 2)).clamp_min(1e-10).log10()
-
-
-def measure(log_mel: Tensor, mel: MelConfig) -> dict[str, Tensor]:
-    """Features of loops (B, M, T), each (B,).
-
-    density: onset strength, mean spectral flux. brightness: level above 4 kHz less level below 500 Hz, in dB.
-    swing: onset strength just behind the off-beat sixteenths less that on them. kick: level below 120 Hz, in dB.
-    """
-    flux = spectral_flux(log_mel)
-    magnitude = 10.0**log_mel
-    low, high, kick = band_of(mel, 500), band_of(mel, 4000), max(1, band_of(mel, 120))
-    frames = mel.bar_frames // 16
-    steps = flux.reshape(len(flux), -1, frames)  # (B, sixteenths, frames each)
-    late = frames // 3
-    off = steps[:, 1::2]
-    return {
-        "density": flux.mean(dim=1),
-        "brightness": level_db(magnitude[:, high:]) - level_db(magnitude[:, :low]),
-        "swing": off[..., 2 : 2 + late].mean(dim=(1, 2)) - off[..., :2].mean(dim=(1, 2)),
-        "kick": level_db(magnitude[:, :kick]),
-    }
-
-
-COMPONENTS = 32  # a feature's direction is sought among so many principal components: the rest is mostly noise
-
-
-@torch.no_grad()
 def find_directions(model: Model, *, count: int = 8, samples: int = 2000, probes: int = 48, seed: int = 0) -> list[Direction]:
     """Directions of W with their measured effects. Deterministic in `seed`.
 
@@ -88,7 +54,12 @@ def find_directions(model: Model, *, count: int = 8, samples: int = 2000, probes
         probes: loops that are moved along each direction to measure what it does.
         seed: the first of the seeds used.
     """
-    w = torch.cat([model.styles_of(range(seed + i, seed + i + 100)) for i in range(0, samples, 100)]).double()
+    import torch
+
+    from loopwright.making.heard import measure
+
+    styles = [model.styles_of(range(seed + i, seed + i + 100)) for i in range(0, samples, 100)]
+    w = torch.from_numpy(np.concatenate(styles)).double()
     centred = w - w.mean(dim=0)
     _, singular, basis = torch.linalg.svd(centred, full_matrices=False)
     deviation = singular / (len(w) - 1) ** 0.5
@@ -97,8 +68,8 @@ def find_directions(model: Model, *, count: int = 8, samples: int = 2000, probes
     def features(styles: Tensor) -> dict[str, Tensor]:
         at = range(0, len(styles), 16)
         seeds = [list(range(seed + i, seed + min(i + 16, len(styles)))) for i in at]
-        parts = [model.log_mel(styles[i : i + 16], some) for i, some in zip(at, seeds, strict=True)]
-        return measure(torch.cat(parts), model.mel)
+        parts = [model.log_mel(styles[i : i + 16].numpy(), some) for i, some in zip(at, seeds, strict=True)]
+        return measure(torch.from_numpy(np.concatenate(parts)), model.mel)
 
     heard = max(samples // 4, probes)
     normal = features(w[:heard].float())
@@ -149,7 +120,7 @@ def directions_of(model: Model) -> list[Direction]:
     return load_directions(directions_path(model.path)) or find_directions(model)
 
 
-def pick(directions: list[Direction], key: str) -> Direction:
+def pick(directions: Sequence[Direction], key: str) -> Direction:
     """A direction by name or number. Raises InputError listing those there are."""
     for i, direction in enumerate(directions):
         if key in (direction.name, str(i)):

@@ -1,7 +1,7 @@
-"""Generator and house vocoder as ONNX graphs, for `light`.
+"""Generator and ring vocoder as ONNX graphs, for `making.onnx_model`.
 
 What is exported is the networks alone: the mapping (latent to style), the synthesis (styles and noise to z-scores) and the
-vocoder's backbone. The circular STFTs around the backbone stay in numpy (`making.onnx_vocoders`).
+vocoder's backbone. The circular STFTs around the backbone stay in numpy (`making.onnx_ring`).
 
 A graph holds its weights, for others to use, or calls them external: then one small file serves every model of its sizes, and
 the weights come from the model's own safetensors file.
@@ -26,28 +26,12 @@ from torch import Tensor, nn
 from loopwright.errors import ConfigError
 from loopwright.files import atomic_path
 from loopwright.models.generator import Generator, StyledConv, ToMel
-from loopwright.models.layers import ModulatedConv, blur_taps, pad_cylinder, upsample
-from loopwright.vocoder.house import HouseVocoder
+from loopwright.models.kernels import pad_cylinder
+from loopwright.models.layers import ModulatedConv, blur_taps, upsample
+from loopwright.vocoder.ring import RingVocoder
 
 OPSET = 17
 WEIGHTS = "net."  # before the names of weights in a graph; after it they are those of the state dict
-
-
-def generator_sizes(generator: Generator) -> dict[str, Any]:
-    """Everything but the weights that a generator's graphs depend on."""
-    return {
-        "n_mels": generator.n_mels,
-        "frames": generator.frames,
-        "dims": generator.dims,
-        "channels": [layer.conv.weight.shape[1] for layer in generator.to_mel if isinstance(layer, ToMel)],
-        "z_dim": generator.z_dim,
-        "w_dim": generator.w_dim,
-        "mapping_layers": len(generator.mapping_net.layers),
-        "bound": generator.bound,
-        "gain": generator.gain,
-        "circular": generator.circular,
-        "classes": generator.classes,
-    }
 
 
 class MappingGraph(nn.Module):
@@ -84,7 +68,7 @@ class SynthesisGraph(nn.Module):
             x = self._styled(conv, x, ws[:, 2 * i + 2], noise[2 * i + 2])
             y = upsample(y, mel=net.dims == 2, circular=net.circular) + self._to_mel(to_mel, x, ws[:, 2 * i + 3])
         y = y[:, 0] if net.dims == 2 else y[:, :, 0]
-        return y if net.bound is None else net.bound * torch.tanh(y * (net.gain / net.bound))
+        return y if not net.bound else net.bound * torch.tanh(y * (net.gain / net.bound))
 
     @staticmethod
     def _by_step(x: Tensor, factor: Tensor) -> Tensor:
@@ -125,10 +109,10 @@ class SynthesisGraph(nn.Module):
         return F.conv2d(x, layer.conv.weight * layer.conv.scale) + layer.bias[:, None, None]
 
 
-class HouseGraph(nn.Module):
+class RingGraph(nn.Module):
     """The backbone: log_mel (B, M, T) and noise (B, C, T) -> tone, air, click, hiss (B, T, ...)."""
 
-    def __init__(self, vocoder: HouseVocoder) -> None:
+    def __init__(self, vocoder: RingVocoder) -> None:
         super().__init__()
         self.net = vocoder
 
@@ -156,13 +140,13 @@ def generator_graphs(generator: Generator, *, weights: bool = True) -> dict[str,
     return {"mapping": mapping, "synthesis": synthesis}
 
 
-def house_graph(vocoder: HouseVocoder, *, weights: bool = True) -> bytes:
-    """The backbone of a house vocoder as ONNX bytes, with the weights or without."""
+def ring_graph(vocoder: RingVocoder, *, weights: bool = True) -> bytes:
+    """The backbone of a ring vocoder as ONNX bytes, with the weights or without."""
     frames = 2 * vocoder.mel.n_fft // vocoder.mel.hop
     inputs = torch.zeros(2, vocoder.mel.n_mels, frames), torch.zeros(2, vocoder.config.noise_channels, frames)
     outputs = ["tone", "air", "click", "hiss"]
     axes = _axes(["log_mel", "noise"], {0: "batch", 2: "frames"}) | _axes(outputs, {0: "batch", 1: "frames"})
-    return _export(HouseGraph(vocoder), inputs, ["log_mel", "noise"], outputs, axes, weights)
+    return _export(RingGraph(vocoder), inputs, ["log_mel", "noise"], outputs, axes, weights)
 
 
 def _export(

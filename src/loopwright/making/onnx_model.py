@@ -1,8 +1,8 @@
-"""A trained model in onnxruntime: makes the loops that `Model` makes, without importing torch."""
+"""A trained model in onnxruntime and numpy: makes the loops that `TorchModel` makes, without importing torch."""
 
 from __future__ import annotations
 
-import importlib.util
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,24 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from loopwright.audio.spectra import Float32
-from loopwright.config import STEPS_PER_BAR, MelConfig, check_same_mel
+from loopwright.config import MelConfig, check_same_mel
 from loopwright.errors import InputError
-from loopwright.files import load_arrays, sha256_of
-from loopwright.making.loop import Loop
-from loopwright.making.model import BAR_VARIATION, MAX_SEED, Maker, default_vocoder, draw, find_model, shown_name, white_noise
-from loopwright.making.onnx_generator import LightGenerator, sizes_of
-from loopwright.making.onnx_render import render
+from loopwright.files import sha256_of
+from loopwright.making.draws import Float32, draw
+from loopwright.making.find import default_vocoder, find_model, shown_name
+from loopwright.making.model import Model
+from loopwright.making.onnx_generator import OnnxGenerator
+from loopwright.making.onnx_ring import OnnxRing
 from loopwright.making.onnx_session import NoGraphError, Session, graph_path
-from loopwright.making.onnx_vocoders import LightGriffinLim, LightHouse, LightVocoder, house_sizes
+from loopwright.models import modelfile
+from loopwright.vocoder import modelfile as vocoderfile
+from loopwright.vocoder.griffinlim import GriffinLim
+from loopwright.vocoder.render import LoopVocoder
+from loopwright.vocoder.ring_config import RingConfig, graph_sizes
 
-MODEL_FORMAT = 1  # newest model file read here; training.loop writes it
-VOCODER_FORMAT = 2  # of vocoder files; vocoder.modelfile writes it
-EXPORT_FORMAT = 2  # of folders written by `loopwright export --onnx`
+EXPORT_FORMAT = 1  # of folders written by `loopwright export --onnx`
 DESCRIPTION = "model.json"
 
 
-class OnnxModel(Maker):
+class OnnxModel(Model):
     """A generator with its vocoder, in onnxruntime and numpy. One loop at a time, so a loop never depends on its batch.
 
     Raises NoGraphError if the model or the vocoder can only be computed with torch.
@@ -35,87 +37,76 @@ class OnnxModel(Maker):
 
     def __init__(self, path: Path, *, name: str, vocoder: str | None = None) -> None:
         folder = path if path.is_dir() else None
-        weights: dict[str, Any] | None
-        if folder:
-            header, weights = read_export(folder), None
-        else:
-            weights, header = load_arrays(path)
-            if header.get("kind") == "checkpoint":
-                weights = {k.removeprefix("average/"): v for k, v in weights.items() if k.startswith("average/")}
-            elif header.get("kind") != "generator":
-                raise InputError(
-                    f"{path} is not a loopwright model. Pass a run folder, a model file, or the name of a bundled model."
-                )
-        if header["format"] > MODEL_FORMAT:
-            raise InputError(f"{path} was written by a newer loopwright (format {header['format']}). Upgrade loopwright.")
-        super().__init__(path, name, header)
-        self.generator = LightGenerator(sizes_of(header), weights, folder)
+        file = modelfile.parse(path, read_export(path), {}) if folder else modelfile.read(path)
+        super().__init__(file, name)
+        self.generator = OnnxGenerator(file.sizes, file.weights, folder)
         if folder and vocoder is None:
-            self.vocoder = _exported_vocoder(folder, header["vocoder"], self.mel)
+            self.vocoder = _exported_vocoder(folder, self.header["vocoder"], self.mel)
         else:
             self.vocoder = load_vocoder(vocoder or default_vocoder(self.mel), self.mel)
-        self.mean, self.std = (np.array(header["statistics"][key], dtype=np.float32)[:, None] for key in ("mean", "std"))
+        self.mean, self.std = file.mean[:, None], file.std[:, None]
+
+    @classmethod
+    def load(cls, name: str, *, vocoder: str | None = None) -> OnnxModel:
+        """A bundled model by name, a run folder, a model file, or a folder of an ONNX export.
+
+        Raises InputError if there is none or it is damaged, NoGraphError if only torch can compute it.
+        """
+        if is_export(Path(name)):
+            return cls(Path(name), name=Path(name).name, vocoder=vocoder)
+        path = find_model(name)
+        return cls(path, name=shown_name(name, path), vocoder=vocoder)
 
     @property
     def vocoder_name(self) -> str:
         return self.vocoder.name
 
-    def log_mel(self, seed: int, *, bars: int = 1, truncation: float = 1.0, style: str | None = None) -> Float32:
-        """Log-mel (M, T) of a seed's loop."""
-        turns = -(-bars // self.bars)
-        w = self._style(seed, style, truncation)
-        steps = w[:, None]
-        if turns > 1:
-            parts = [w]
-            for bar in range(1, turns):  # every other bar answers the first one, as Model.bar_styles
-                other = self._style((seed + 0x9E3779B1 * bar) % (MAX_SEED + 1), None, truncation)
-                parts.append(w if bar % 2 == 0 else w + np.float32(BAR_VARIATION) * (other - w))
-            steps = np.repeat(np.stack(parts, axis=1), STEPS_PER_BAR * self.bars, axis=1)
-        noise = [draw(seed, f"noise {i}", (1, *shape)) for i, shape in enumerate(self.generator.noise_shapes(turns))]
-        log_mel = self.generator.scores(steps, noise) * self.std + self.mean
-        return np.maximum(log_mel, np.float32(np.log10(self.mel.log_floor)))
+    @functools.cached_property
+    def w_avg(self) -> Float32:
+        # any latent's style, truncated to nothing: the number itself is inside the graph
+        return self._style(0, None, 0.0)
 
     def _style(self, seed: int, style: str | None, truncation: float) -> Float32:
         labels = self.labels(style, [seed])
-        z = draw(seed, "latent", (self.generator.sizes["z_dim"],))
+        z = draw(seed, "latent", (self.sizes.config.z_dim,))
         return self.generator.style(z, labels[0] if labels else None, truncation)
 
-    def make(
-        self, seeds: Sequence[int], *, bpm: float, bars: int, truncation: float, style: str | None, rate_hz: int, pack: str
-    ) -> list[Loop]:
-        loops = []
-        for seed in seeds:
-            log_mel = self.log_mel(seed, bars=bars, truncation=truncation, style=style)
+    def styles_of(self, seeds: Sequence[int], *, style: str | None = None, truncation: float = 1.0) -> Float32:
+        return np.stack([self._style(seed, style, truncation) for seed in seeds])
 
-            def noise(frames: int, seed: int = seed) -> Float32:
-                return white_noise(seed, self.mel.hop, frames)
+    def synthesis(self, ws: Float32, maps: Sequence[Float32]) -> Float32:
+        floor = np.float32(np.log10(self.mel.log_floor))
+        found = []
+        for i, one in enumerate(ws):
+            steps = one[..., None] if one.ndim < 3 else one
+            log_mel = self.generator.scores(steps, [x[i] for x in maps]) * self.std + self.mean
+            found.append(np.maximum(log_mel, floor))
+        return np.stack(found)
 
-            audio = render(self.vocoder, log_mel, bpm, rate_hz, noise)
-            details = {"seed": seed, "truncation": truncation, **({"style": style} if style else {})}
-            beats = 4 * round(log_mel.shape[1] / self.mel.bar_frames)
-            loops.append(self.finish(audio, seed, bpm=bpm, beats=beats, rate_hz=rate_hz, pack=pack, details=details))
-        return loops
+    @property
+    def voice(self) -> LoopVocoder:
+        return self.vocoder
 
 
-def load_vocoder(name: str, mel: MelConfig) -> LightVocoder:
+def load_vocoder(name: str, mel: MelConfig) -> LoopVocoder:
     """A vocoder by name or file, as `vocoder.load`. Raises NoGraphError for those that need torch."""
-    if name in ("auto", "house"):
-        known = default_vocoder(mel)
-        if name == "house" and known == "griffinlim":
-            raise InputError(f"no vocoder 'house' for '{mel.name}'. Pass --vocoder griffinlim, or the path of a vocoder file.")
-        name = known
-    if name == "griffinlim":
-        return LightGriffinLim(mel)
-    path = Path(name) / "vocoder.safetensors" if Path(name).is_dir() else Path(name)
-    weights, header = load_arrays(path)
-    if header.get("kind") != "vocoder" or header.get("architecture") != "house" or header.get("format") != VOCODER_FORMAT:
+    path = vocoderfile.find(name, mel)
+    if path is None:
+        return GriffinLim(mel)
+    file = vocoderfile.read_file(path)
+    check_same_mel(f"vocoder {name}", file.mel, "the log-mel", mel)
+    if file.architecture != "ring":
         raise NoGraphError(f"vocoder {name} needs torch: --engine torch.")
-    own = MelConfig(**header["mel"])
-    check_same_mel(f"vocoder {name}", own, "the log-mel", mel)
-    graph = graph_path("house", house_sizes(own, header["config"]))
+    config = RingConfig(**file.config)
+    graph = graph_path("ring", graph_sizes(file.mel, config))
     if not graph.is_file():
         raise NoGraphError(f"no ONNX graph for a vocoder of the sizes of {name}. Use --engine torch.")
-    return LightHouse(own, header["config"], Session(graph, {f"net.{key}": value for key, value in weights.items()}))
+    return OnnxRing(file.mel, config, Session(graph, {f"net.{key}": value for key, value in file.weights.items()}))
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder was written by `loopwright export --onnx`; a run folder is none."""
+    return (folder / DESCRIPTION).is_file() and not (folder / "checkpoints").is_dir()
 
 
 def read_export(folder: Path) -> dict[str, Any]:
@@ -141,39 +132,7 @@ def read_export(folder: Path) -> dict[str, Any]:
     return header
 
 
-def _exported_vocoder(folder: Path, header: dict[str, Any], mel: MelConfig) -> LightVocoder:
+def _exported_vocoder(folder: Path, header: dict[str, Any], mel: MelConfig) -> LoopVocoder:
     if header["architecture"] == "griffinlim":
-        return LightGriffinLim(mel)
-    return LightHouse(mel, header["config"], Session(folder / "vocoder.onnx"))
-
-
-def load_maker(name: str, *, vocoder: str | None = None, device: str = "cpu", engine: str = "auto") -> Maker:
-    """A model to make loops with.
-
-    Args:
-        name: bundled name, model file, run folder, or folder of an ONNX export.
-        vocoder: name or file, instead of the model's own.
-        device: for torch.
-        engine: `onnx`; `torch`; or `auto`, which is onnx on the CPU where it can, and torch otherwise.
-
-    Raises InputError if there is no such model, it is damaged, or the engine cannot compute it.
-    """
-    path = Path(name)
-    exported = (path / DESCRIPTION).is_file() and not (path / "checkpoints").is_dir()
-    if exported:
-        if engine == "torch":
-            raise InputError(f"{path} is an ONNX export, which torch does not read. Use --engine onnx.")
-        return OnnxModel(path, name=path.name, vocoder=vocoder)
-    if engine == "onnx" and device != "cpu":
-        raise InputError(f"the onnx engine computes on the CPU, not on '{device}'. Use --engine torch.")
-    found = importlib.util.find_spec("onnxruntime") is not None
-    if engine == "onnx" or (engine == "auto" and device == "cpu" and found):
-        path = find_model(name)
-        try:
-            return OnnxModel(path, name=shown_name(name, path), vocoder=vocoder)
-        except NoGraphError:
-            if engine == "onnx":
-                raise
-    from loopwright.making.torch_model import load
-
-    return load(name, vocoder=vocoder, device=device)
+        return GriffinLim(mel)
+    return OnnxRing(mel, RingConfig(**header["config"]), Session(folder / "vocoder.onnx"))

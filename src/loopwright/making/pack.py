@@ -1,17 +1,23 @@
-"""Make a pack: a folder of loops with names, metadata, a manifest and a licence."""
+"""Packs: folders of loops with names, metadata, a manifest and a licence. Written, generated, or gathered from files."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from loopwright.audio.io import read_audio
+from loopwright.audio.wavmeta import read_chunks
 from loopwright.errors import InputError
 from loopwright.files import write_json, write_text
+from loopwright.making.engines import load
 from loopwright.making.loop import Loop
+from loopwright.making.picture import loop_sheet
 
 DEFAULT_LICENCE = """These loops were made by loopwright. Their maker claims no rights in them: use them in any work, for any
 purpose, as under CC0 1.0 (https://creativecommons.org/publicdomain/zero/1.0/). The model that made them has a card.
@@ -101,9 +107,7 @@ def generate_pack(
     on_loop: Callable[[Path, Loop], None] | None = None,
 ) -> Path:
     """Generate loops with a model and write them as a pack; optionally a PNG sheet of their spectrograms."""
-    from loopwright.making.onnx_model import load_maker
-
-    loaded = load_maker(model, vocoder=vocoder, device=device, engine=engine)
+    loaded = load(model, vocoder=vocoder, device=device, engine=engine)
     made: list[Loop] = []
 
     def keep(path: Path, loop: Loop) -> None:
@@ -124,20 +128,40 @@ def pack_word(out: Path) -> str:
     return "".join(c for c in Path(out).name if c.isalpha()) or "Pack"
 
 
-def loop_sheet(path: Path, loops: list[Loop], *, title: str = "") -> None:
-    """A PNG of the loops' spectrograms, analysed from the finished audio."""
-    import numpy as np
-    import torch
+def read_loop(path: Path) -> Loop:
+    """A loop written by loopwright, with its beats and origin from the file's own chunks. Stereo is kept out: mono only.
 
-    from loopwright.audio.mel import LogMel
-    from loopwright.audio.picture import mel_sheet
-    from loopwright.audio.resample import resample_circle
-    from loopwright.config import LOOP48
+    Raises InputError if the file has no tempo: `loopify` gives it one.
+    """
+    audio = read_audio(path)
+    meta = read_chunks(path)
+    if not meta.beats:
+        raise InputError(f"{path} does not say how many beats it has. Make it a loop first: loopwright loopify {path}")
+    if audio.samples.shape[1] != 1:
+        raise InputError(f"{path} has {audio.samples.shape[1]} channels; packs hold mono loops. Run loopify on it first.")
+    info = {k: v for k, v in meta.comment.items() if k not in ("title", "software", "bpm", "beats", "seam_click_ratio")}
+    return Loop(np.ascontiguousarray(audio.samples[:, 0]), audio.rate_hz, meta.beats, path.stem, info)
 
-    mel = LogMel(LOOP48)
-    bars = [max(1, loop.beats // 4) for loop in loops]
-    pictures = [
-        mel(torch.from_numpy(resample_circle(loop.samples, b * LOOP48.bar_samples))[None])[0].numpy()
-        for loop, b in zip(loops, bars, strict=True)
-    ]
-    mel_sheet(path, np.stack(pictures), titles=[loop.name.split("_")[-1] for loop in loops], title=title)
+
+def gather(sources: Sequence[Path], out: Path, *, force: bool = False) -> Path:
+    """Write a pack of the loops in `sources`: WAV files, or folders and packs of them. Same names get a letter behind them.
+
+    Raises InputError if there is none.
+    """
+    files: list[Path] = []
+    for source in sources:
+        files += sorted(source.rglob("*.wav")) if source.is_dir() else [source]
+    if not files:
+        raise InputError(f"no WAV files in {', '.join(map(str, sources))}.")
+
+    def loops() -> Iterator[Loop]:
+        taken: set[str] = set()
+        for path in files:
+            loop = read_loop(path)
+            name, letter = loop.name, ord("b")
+            while name in taken:
+                name, letter = f"{loop.name}-{chr(letter)}", letter + 1
+            taken.add(name)
+            yield Loop(loop.samples, loop.rate_hz, loop.beats, name, loop.info)
+
+    return write_pack(loops(), out, facts={"gathered": len(files)}, force=force)

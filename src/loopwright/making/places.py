@@ -1,7 +1,11 @@
-"""Find one's way in a model: more like this, less like this, between two loops, along its directions.
+"""Find one's way in a model: between two loops, half of each, more like this, less like this, along its directions.
 
 A `Place` says which loop a model makes, as plain numbers that can be saved, sent and edited: a style vector (or one a layer)
 and the seeds of its noise. Places come from seeds, from other places, or from a recording that was looked up in the model.
+Command line, Python and studio all go from place to place with these functions and render with `render_place`: on one engine
+they make the same samples.
+
+Shapes: L style inputs, W style, M mel bands, T frames.
 """
 
 from __future__ import annotations
@@ -13,20 +17,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
+import numpy.typing as npt
 from pydantic import BaseModel, Field
-from torch import Tensor
 
-from loopwright.config import STEPS_PER_BAR
 from loopwright.errors import InputError
-from loopwright.making.directions import Direction, pick
-from loopwright.making.loop import Loop
-from loopwright.making.project import Projected
-from loopwright.making.torch_model import BAR_VARIATION, MAX_SEED, Model, check_settings, draw
-from loopwright.making.words import SPACE, word_for
+from loopwright.making.directions import MAX_MOVE, Direction, pick
+from loopwright.making.draws import Blend, Float32, check_seeds
+from loopwright.making.loop import WORDS, Loop, word_for
+from loopwright.making.model import Model, check_settings
 
 MAX_NOISES = 6  # seeds blended into one noise; the weakest go first
 AWAY_DRAWS = 48
+LEVELS = {"coarse": (0, 4), "middle": (4, 7), "fine": (7, 10)}  # tenths of a model's style inputs
 
 
 class Place(BaseModel, frozen=True, extra="forbid"):
@@ -41,14 +43,32 @@ class Place(BaseModel, frozen=True, extra="forbid"):
     truncation: float = 1.0  # of the styles that further bars walk to
 
 
-def _place(ws: Tensor, noise: Sequence[tuple[int, float]], truncation: float) -> Place:
-    """ws: (W,) or (L, W)."""
-    if ws.dim() == 2 and bool((ws == ws[:1]).all()):
+def place_at(ws: npt.NDArray[np.floating[Any]], noise: Blend, truncation: float) -> Place:
+    """The place of a style (W,) or of one a layer (L, W), rounded to float32, and a blend of seeds, brought to strength 1."""
+    if ws.ndim == 2 and (ws == ws[:1]).all():
         ws = ws[0]
     kept = sorted(noise, key=lambda pair: -abs(pair[1]))[:MAX_NOISES]
     norm = math.sqrt(sum(weight**2 for _, weight in kept))
-    values = tuple(float(f"{v:.9g}") for v in ws.flatten().tolist())  # nine digits bring a float32 back exactly
+    # nine digits bring a float32 back exactly
+    values = tuple(float(f"{v:.9g}") for v in ws.astype(np.float32).flatten().tolist())
     return Place(w=values, noise=tuple((seed, round(weight / norm, 6)) for seed, weight in kept), truncation=truncation)
+
+
+def place_of(model: Model, seed: int, *, style: str | None = None, truncation: float = 1.0) -> Place:
+    """The place of a seed: rendering it gives the loop that `model.generate([seed])` gives."""
+    (seed,) = check_seeds([seed])
+    return place_at(model.styles_of([seed], style=style, truncation=truncation)[0], [(seed, 1.0)], truncation)
+
+
+def _styles(model: Model, place: Place) -> npt.NDArray[np.float64]:
+    """(W,), or (L, W) of a place with one style a layer. Raises InputError for a place of another model."""
+    size = model.w_dim
+    if len(place.w) not in (size, size * model.n_styles):
+        raise InputError(
+            f"this loop's style has {len(place.w)} numbers, model '{model.name}' has {size}. "
+            "It was made with another model: choose that one."
+        )
+    return np.array(place.w) if len(place.w) == size else np.array(place.w).reshape(model.n_styles, size)
 
 
 def _blend_noise(a: Place, b: Place, angle: float) -> list[tuple[int, float]]:
@@ -59,41 +79,49 @@ def _blend_noise(a: Place, b: Place, angle: float) -> list[tuple[int, float]]:
     return [(seed, weight) for seed, weight in weights.items() if abs(weight) > 1e-6] or list(a.noise)
 
 
-def _styles(model: Model, places: Sequence[Place]) -> Tensor:
-    """(B, L, W)."""
-    size, layers = model.generator.w_dim, model.generator.n_styles
-    out = []
-    for place in places:
-        if len(place.w) not in (size, size * layers):
-            raise InputError(
-                f"this loop's style has {len(place.w)} numbers, model '{model.name}' has {size}. "
-                "It was made with another model: choose that one."
-            )
-        out.append(torch.tensor(place.w).reshape(-1, size).expand(layers, size))
-    return torch.stack(out).to(model.device)
-
-
-def place_of(model: Model, seed: int, *, style: str | None = None, truncation: float = 1.0) -> Place:
-    """The place of a seed: rendering it gives the loop that `model.generate([seed])` gives."""
-    (seed,) = model.check_seeds([seed])
-    w = model.styles_of([seed], style=style, truncation=truncation)[0]
-    return _place(w, [(seed, 1.0)], truncation)
-
-
-def place_of_projected(projected: Projected, seed: int = 0) -> Place:
-    """The place of a recording that `variations.project` looked up with this seed."""
-    return _place(projected.ws[0], [(seed, 1.0)], 0.9)
-
-
 def interpolate(model: Model, a: Place, b: Place, t: float) -> Place:
     """A place between two: `a` at t = 0, `b` at t = 1. Styles go straight, noise keeps its strength on the way."""
     if not 0 <= t <= 1:
         raise InputError(f"t {t:g} is out of range: 0 (the first loop) to 1 (the second).")
     if t in (0.0, 1.0):
         return b if t else a
-    ws = _styles(model, [a, b])
+    ws = (1 - t) * _styles(model, a) + t * _styles(model, b)
     truncation = a.truncation + t * (b.truncation - a.truncation)
-    return _place(ws[0].lerp(ws[1], t), _blend_noise(a, b, t * math.pi / 2), truncation)
+    return place_at(ws, _blend_noise(a, b, t * math.pi / 2), truncation)
+
+
+def walk(model: Model, a: Place, b: Place, n: int) -> list[Place]:
+    """`n` places from `a` to `b`, ends included, evenly spaced. Raises InputError for fewer than 2."""
+    if n < 2:
+        raise InputError(f"a walk needs at least 2 loops, got {n}.")
+    return [interpolate(model, a, b, i / (n - 1)) for i in range(n)]
+
+
+def levels_of(model: Model) -> dict[str, tuple[int, int]]:
+    """First and last (exclusive) style input of each level of a model: shares of what it has, rounded.
+
+    Coarse ones make the pattern, fine ones the sound. A model that is built of the two has `pattern` and `sound` as well.
+    """
+    n = model.n_styles
+    found = {name: ((2 * n * first + 10) // 20, (2 * n * last + 10) // 20) for name, (first, last) in LEVELS.items()}
+    if model.border is not None:
+        found |= {"pattern": (0, model.border), "sound": (model.border, n)}
+    return found
+
+
+def mix(model: Model, a: Place, b: Place, level: str) -> Place:
+    """`a` with one level of `b`, such as the pattern of one with the sound of the other. Noise is that of `a`.
+
+    Raises InputError for an unknown level, or one that this model has no style inputs for.
+    """
+    levels = {name: ends for name, ends in levels_of(model).items() if ends[0] < ends[1]}
+    if level not in levels:
+        raise InputError(f"no level '{level}' in model '{model.name}'. There are: {', '.join(levels)}.")
+    first, last = levels[level]
+    shape = (model.n_styles, model.w_dim)
+    ws = np.broadcast_to(_styles(model, a), shape).copy()
+    ws[first:last] = np.broadcast_to(_styles(model, b), shape)[first:last]
+    return place_at(ws, a.noise, a.truncation)
 
 
 def near(model: Model, place: Place, amount: float, salt: int, *, style: str | None = None) -> Place:
@@ -105,30 +133,40 @@ def near(model: Model, place: Place, amount: float, salt: int, *, style: str | N
     if not 0 <= amount <= 1:
         raise InputError(f"amount {amount:g} is out of range: 0 (the same) to 1 (unrelated).")
     fresh = place_of(model, _fresh_seed(place, salt), style=style, truncation=place.truncation)
-    ws, other = _styles(model, [place, fresh])
-    centre = model.generator.w_avg
-    angle = amount * math.pi / 2
+    centre, angle = model.w_avg.astype(np.float64), amount * math.pi / 2
+    ws, other = _styles(model, place), _styles(model, fresh)
     turned = centre + math.cos(angle) * (ws - centre) + math.sin(angle) * (other - centre)
-    return _place(turned, _blend_noise(place, fresh, angle), place.truncation)
+    return place_at(turned, _blend_noise(place, fresh, angle), place.truncation)
 
 
 def away(model: Model, place: Place, salt: int, *, style: str | None = None) -> Place:
     """Less like this: of many seeds, one of those whose style points away from the place's; `salt` picks which."""
     seeds = [_fresh_seed(place, i) for i in range(AWAY_DRAWS)]
-    styles = model.styles_of(seeds, style=style, truncation=place.truncation) - model.generator.w_avg
-    w = _styles(model, [place])[0].mean(dim=0) - model.generator.w_avg
-    order = torch.nn.functional.cosine_similarity(styles, w[None]).argsort()
+    others = model.styles_of(seeds, style=style, truncation=place.truncation) - model.w_avg
+    ws = _styles(model, place)
+    own = (ws if ws.ndim == 1 else ws.mean(axis=0)) - model.w_avg
+    likeness = others @ own / np.maximum(np.linalg.norm(others, axis=1), 1e-9)
+    order = np.argsort(likeness, kind="stable")
     return place_of(model, seeds[int(order[salt % AWAY_DRAWS])], style=style, truncation=place.truncation)
 
 
-def move(model: Model, place: Place, amounts: Mapping[str, float], known: list[Direction]) -> Place:
-    """A place moved along named directions, by so many standard deviations. Raises InputError for unknown names."""
-    (ws,) = _styles(model, [place])
+def move(model: Model, place: Place, amounts: Mapping[str, float], known: Sequence[Direction]) -> Place:
+    """A place moved along named directions, by so many standard deviations of the model's styles.
+
+    Raises InputError for unknown names, directions of another model, and more than `MAX_MOVE`.
+    """
+    ws = _styles(model, place)
     for name, amount in amounts.items():
-        if not -6 <= amount <= 6:
-            raise InputError(f"{name} {amount:g} is out of range: -6 to 6 standard deviations.")
-        ws = ws + amount * torch.tensor(pick(known, name).vector, device=model.device)
-    return _place(ws, place.noise, place.truncation)
+        if not -MAX_MOVE <= amount <= MAX_MOVE:
+            raise InputError(f"{name} {amount:g} is out of range: {-MAX_MOVE:g} to {MAX_MOVE:g} standard deviations.")
+        direction = pick(known, name)
+        if len(direction.vector) != model.w_dim:
+            raise InputError(
+                f"direction '{direction.name}' has {len(direction.vector)} numbers, model '{model.name}' has {model.w_dim}. "
+                "Find its own: loopwright directions MODEL --save"
+            )
+        ws = ws + amount * np.array(direction.vector, dtype=np.float64)
+    return place_at(ws, place.noise, place.truncation)
 
 
 def _fresh_seed(place: Place, salt: int) -> int:
@@ -136,28 +174,11 @@ def _fresh_seed(place: Place, salt: int) -> int:
     return int.from_bytes(digest, "big")
 
 
-@torch.no_grad()
-def log_mel_of(model: Model, place: Place, *, bars: int = 1) -> Tensor:
-    """Log-mel (1, M, T) of a place. For a seed's place this is what `Model.log_mel` makes of the seed."""
-    ws = _styles(model, [place])
-    turns = -(-bars // model.bars)
-    if turns > 1:
-        parts = [ws]
-        for bar in range(1, turns):
-            others = model.styles_of(
-                [(seed + 0x9E3779B1 * bar) % (MAX_SEED + 1) for seed, _ in place.noise], truncation=place.truncation
-            )
-            shares = torch.tensor([weight**2 for _, weight in place.noise], device=model.device)
-            other = (shares[:, None] * others).sum(dim=0) / shares.sum()
-            parts.append(ws if bar % 2 == 0 else ws.lerp(other.expand_as(ws), BAR_VARIATION))
-        ws = torch.stack(parts, dim=-1).repeat_interleave(STEPS_PER_BAR * model.bars, dim=-1)
-    maps = []
-    for i, shape in enumerate(model.generator.noise_shapes(turns)):
-        blended = sum(np.float32(weight) * draw(seed, f"noise {i}", (1, *shape)) for seed, weight in place.noise)
-        maps.append(torch.from_numpy(np.asarray(blended, dtype=np.float32))[None].to(model.device))
-    y = model.generator.synthesis(ws, maps, bars=turns)
-    log_mel = y.float() * model.std[:, None] + model.mean[:, None]
-    return log_mel.clamp(min=math.log10(model.mel.log_floor))
+def log_mel_of(model: Model, place: Place, *, bars: int = 1) -> Float32:
+    """Log-mel (M, T) of a place. For a seed's place this is what `Model.log_mel` makes of the seed."""
+    ws = _styles(model, place).astype(np.float32)[None]
+    steps = model.bar_styles(ws, [place.noise], bars, truncation=place.truncation)
+    return model.log_mel(steps, [place.noise], bars=bars)[0]
 
 
 def render_place(
@@ -169,20 +190,31 @@ def render_place(
     rate_hz: int = 44_100,
     pack: str = "",
     info: Mapping[str, Any] | None = None,
+    word: str = "",
 ) -> Loop:
-    """The finished loop of a place. `info` goes into the file; with "seed" in it, the loop gets the seed's word as its name.
+    """The finished loop of a place.
+
+    Args:
+        model: the one that the place is of.
+        place: which loop.
+        bpm: tempo, 40 to 240.
+        bars: 1, 2 or 4 bars of 4/4.
+        rate_hz: output rate.
+        pack: word in the file name, the model's name if empty.
+        info: goes into the file: where the loop came from.
+        word: the loop's own in its name; if empty that of the "seed" in `info`, else one drawn from all of the place's numbers.
 
     Raises InputError for values out of range or a place of another model.
     """
     check_settings(bpm, bars, 1.0, rate_hz)
-    log_mel = log_mel_of(model, place, bars=bars)
     details = dict(info) if info is not None else {"seed": place.noise[0][0]}
-    word = word_for(int(details["seed"])) if "seed" in details else word_of(place)
-    (loop,) = model.render(log_mel, [place.noise[0][0]], bpm=bpm, rate_hz=rate_hz, pack=pack, details=[details], words=[word])
+    named = word or (word_for(int(details["seed"])) if "seed" in details else word_of(place))
+    log_mel = log_mel_of(model, place, bars=bars)[None]
+    (loop,) = model.render(log_mel, [place.noise], bpm=bpm, rate_hz=rate_hz, pack=pack, details=[details], words=[named])
     return loop
 
 
 def word_of(place: Place) -> str:
     """A word drawn from all of a place's numbers."""
     digest = hashlib.blake2b(json.dumps(place.model_dump()).encode(), digest_size=4).digest()
-    return word_for(int.from_bytes(digest, "big") % SPACE)
+    return word_for(int.from_bytes(digest, "big") % WORDS)

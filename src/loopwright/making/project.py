@@ -1,4 +1,4 @@
-"""A real loop, looked up in the model: projected into W by optimisation through the frozen generator, then its neighbours.
+"""A real loop, looked up in the model: projected into W by optimisation through the frozen generator. Gradients need torch.
 
 As StyleGAN2's projector (arXiv:1912.04958, appendix D), on log-mels: a start among many random styles, then Adam on one style a
 layer, with an L1 distance of the log-mel at several time resolutions.
@@ -19,11 +19,13 @@ from loopwright.audio.io import read_audio
 from loopwright.audio.mel import LogMel
 from loopwright.audio.resample import resample_circle
 from loopwright.errors import InputError
-from loopwright.making.loop import Loop
-from loopwright.making.torch_model import Model, draw
+from loopwright.making.draws import Float32, noise_map
+from loopwright.making.places import Place, place_at
+from loopwright.making.torch_model import TorchModel
 
 MAX_SECONDS = 60.0
 FLOOR = -3.5  # decades below which a difference cannot be heard
+TRUNCATION = 0.9  # of the styles that further bars and neighbours of a found loop walk to: safer than the model's own
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,13 @@ class Projected:
     """Where a loop lies in the model.
 
     Attributes:
-        ws: (1, L, W), one style a layer.
+        place: one style a layer, and the seed of the noise.
         error: mean absolute difference of log-mels in dB, above the floor of hearing.
         random_error: the same for the best of the random styles it started from: what the optimisation bought.
         bpm: tempo of the loop, if it is `bars` bars of 4/4.
     """
 
-    ws: Tensor
+    place: Place
     error: float
     random_error: float
     bpm: float
@@ -52,7 +54,7 @@ def _distance(a: Tensor, b: Tensor) -> Tensor:
     return total / 3
 
 
-def target_log_mel(model: Model, path: Path) -> tuple[Tensor, float]:
+def target_log_mel(model: TorchModel, path: Path) -> tuple[Tensor, float]:
     """Log-mel (1, M, T) of a WAV that is one bar, on the model's grid, and its tempo.
 
     Raises InputError if the file cannot be read, is silent, or cannot be one bar between 40 and 300 BPM.
@@ -74,7 +76,7 @@ def target_log_mel(model: Model, path: Path) -> tuple[Tensor, float]:
 
 
 def project(
-    model: Model,
+    model: TorchModel,
     log_mel: Tensor,
     *,
     bpm: float,
@@ -86,17 +88,15 @@ def project(
     """Find styles whose log-mel is nearest to `log_mel` (1, M, T). Deterministic in `seed`."""
     generator = model.generator
     n = generator.n_styles
-    with torch.no_grad():
-        w = model.styles_of(range(seed, seed + starts), truncation=0.8)
-        distances = torch.cat([_distance(model.log_mel(part, [seed] * len(part)), log_mel) for part in torch.split(w, 16)])
-        order = distances.argsort()
-        best = w[order[0]]
+    w = model.styles_of(range(seed, seed + starts), truncation=0.8)
+    looked = [model.log_mel(w[i : i + 16], [seed] * len(w[i : i + 16])) for i in range(0, len(w), 16)]
+    order = _distance(torch.from_numpy(np.concatenate(looked)).to(model.device), log_mel).argsort()
+    best = torch.from_numpy(w[int(order[0])]).to(model.device)
     ws = best[None, None].repeat(1, n, 1).requires_grad_(True)
-    noise = [
-        torch.from_numpy(draw(seed, f"noise {i}", (1, 1, *s))).to(model.device) for i, s in enumerate(generator.noise_shapes())
-    ]
+    shapes = enumerate(generator.noise_shapes())
+    noise = [torch.from_numpy(noise_map(seed, i, shape)[None]).to(model.device) for i, shape in shapes]
     optimizer = torch.optim.Adam([ws], lr=0.05)
-    spread = w.std(dim=0).clamp_min(1e-3)
+    spread = torch.from_numpy(w).to(model.device).std(dim=0).clamp_min(1e-3)
     kept, lowest = ws.detach().clone(), float("inf")
     mean, std = model.mean[:, None], model.std[:, None]
     for step in range(steps):
@@ -113,38 +113,7 @@ def project(
         optimizer.step()
         if progress is not None:
             progress(step + 1, steps)
-    with torch.no_grad():
-        near = [model.log_mel(x, [seed]) for x in (kept, best[None])]
-    errors = [20 * float((x.clamp_min(FLOOR) - log_mel.clamp_min(FLOOR)).abs().mean()) for x in near]
-    return Projected(kept, errors[0], errors[1], bpm)
-
-
-def neighbours(
-    model: Model,
-    projected: Projected,
-    *,
-    n: int = 8,
-    amount: float = 0.4,
-    seed: int = 0,
-    bpm: float | None = None,
-    rate_hz: int = 44_100,
-) -> list[Loop]:
-    """The projected loop itself, then `n - 1` loops near it: its styles moved part of the way towards other seeds'.
-
-    `amount` 0 repeats the loop, 1 forgets it. Coarse layers (the pattern) move half as far as fine ones (the sound).
-    """
-    if not 0 <= amount <= 1:
-        raise InputError(f"amount {amount:g} is out of range: 0 (the loop itself) to 1 (another loop).")
-    ws = projected.ws
-    share = torch.linspace(0.5, 1.0, ws.shape[1], device=ws.device)[None, :, None] * amount
-    others = model.styles_of([seed + i for i in range(1, n)], truncation=0.9) if n > 1 else ws[:0, 0]
-    batch = torch.cat([ws, ws.lerp(others[:, None].expand(-1, ws.shape[1], -1), share)])
-    loops: list[Loop] = []
-    words = ["itself", *(f"near{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(n - 1))]
-    for i in range(n):
-        log_mel = model.log_mel(batch[i : i + 1], [seed])
-        details = [{"variation": i, "amount": amount, "seed": seed, "error_db": round(projected.error, 3)}]
-        loops += model.render(
-            log_mel, [seed], bpm=bpm or projected.bpm, rate_hz=rate_hz, pack="Variations", details=details, words=[words[i]]
-        )
-    return loops
+    found: list[Float32] = [kept[0].cpu().numpy(), w[int(order[0])]]
+    ends = [torch.from_numpy(model.log_mel(x[None], [seed])).to(model.device) for x in found]
+    errors = [20 * float((x.clamp_min(FLOOR) - log_mel.clamp_min(FLOOR)).abs().mean()) for x in ends]
+    return Projected(place_at(found[0], [(seed, 1.0)], TRUNCATION), errors[0], errors[1], bpm)

@@ -17,7 +17,7 @@ from loopwright.errors import ConfigError, InputError
 from loopwright.files import write_json
 
 if TYPE_CHECKING:
-    from loopwright.making.torch_model import Model
+    from loopwright.making.model import Model
 
 FEWEST = 8  # seeds that a style needs to be listed
 
@@ -77,7 +77,7 @@ def find_styles(model: Model, network: str, *, looked_at: int = 2000, least: flo
     odds = []
     for first in range(0, looked_at, 25):
         seeds = list(range(first, min(looked_at, first + 25)))
-        found = judge.probabilities(model.log_mel(model.styles_of(seeds), seeds).cpu())
+        found = judge.probabilities(torch.from_numpy(model.log_mel(model.styles_of(seeds), seeds)))
         if found is None:
             raise ConfigError(f"{network} does not tell styles apart. Use scnn_loop, scnn_loop_synth or your own classifier.")
         odds.append(found)

@@ -78,7 +78,7 @@ class Bank:
 
 def _log_mels(side: Side, rows: Ints) -> Sequence[Float32 | None]:
     """LOOP16 log-mels (M, bars * T); None for a loop that cannot be read. Those of prepared data are taken as they lie."""
-    if isinstance(side, PreparedSide) and side.data.mel == LOOP16:
+    if isinstance(side, PreparedSide) and side.data.representation == LOOP16:
         return list(side.data.log_mel(rows))
     out: list[Float32 | None] = []
     for row in rows:

@@ -30,13 +30,13 @@ from loopwright.data.scan import find_audio
 from loopwright.errors import ConfigError, InputError
 from loopwright.files import atomic_path, sha256_of
 from loopwright.making.bundled import bundled_models
-from loopwright.making.torch_model import find_model
-from loopwright.making.torch_model import load as load_model
+from loopwright.making.find import find_model
+from loopwright.making.torch_model import TorchModel
 from loopwright.measuring.results import SideFacts
 from loopwright.metrics.loops import wrap_jump
 from loopwright.training.recipe import parse_recipe
-from loopwright.vocoder import Vocoder
-from loopwright.vocoder.base import HIGHEST_LOG_MEL
+from loopwright.vocoder.base import Vocoder
+from loopwright.vocoder.check import HIGHEST_LOG_MEL
 
 Float32 = npt.NDArray[np.float32]
 MAX_SECONDS = 60.0
@@ -171,7 +171,7 @@ class ModelSide(Side):
 
     def __init__(self, path: Path, *, count: int, seed: int, vocoder: str, truncation: float, keep: Path | None) -> None:
         self.path = find_model(str(path))
-        self.model = load_model(str(path), vocoder=None if vocoder == "auto" else vocoder)
+        self.model = TorchModel.load(str(path), vocoder=None if vocoder == "auto" else vocoder)
         self.mel, self.vocoder = self.model.mel, self.model.vocoder
         if not self.mel.circular:
             raise InputError(f"{path} speaks '{self.mel.name}', which no circular vocoder takes. Render it to a folder first.")
@@ -230,8 +230,8 @@ class ModelSide(Side):
         with torch.no_grad():
             styles = self.model.styles_of([seed], truncation=self.truncation)
             # A bad model is to be measured, not refused: what no vocoder takes is cut off.
-            log_mel = self.model.log_mel(styles, [seed]).clamp(max=HIGHEST_LOG_MEL)
-            return np.asarray(self.vocoder(log_mel).cpu().numpy(), dtype=np.float32)
+            log_mel = torch.from_numpy(self.model.log_mel(styles, [seed])).clamp(max=HIGHEST_LOG_MEL)
+            return np.asarray(self.vocoder(log_mel.to(self.model.device)).cpu().numpy(), dtype=np.float32)
 
 
 def _kept(folder: Path | None, key: str, make: Callable[[], Float32]) -> Float32:

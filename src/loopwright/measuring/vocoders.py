@@ -35,7 +35,8 @@ from loopwright.measuring.results import Estimate, Result
 from loopwright.measuring.settings import Progress, no_progress
 from loopwright.metrics import bootstrap, fad, kad
 from loopwright.metrics.loops import CLICK, wrap_jump
-from loopwright.vocoder import Vocoder, load
+from loopwright.vocoder import load
+from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.fidelity import FLOOR, Floats, attack_errors, magnitude, mel_errors, stft_errors
 
 ROWS = {"spectral convergence": "", "log STFT": " (dB)", "log mel": " (dB)", "attack": " (dB)"}  # with their units

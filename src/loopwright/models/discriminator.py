@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from loopwright.models.layers import depthwise_conv, enter_depthwise, pad_cylinder
+from loopwright.models.kernels import depthwise_conv, enter_depthwise, pad_cylinder
 from loopwright.models.projection import Projection
 
 
@@ -161,7 +161,7 @@ def add_swapped(grids: Sequence[Tensor]) -> Tensor:
 
 
 class ProjectedDiscriminator(nn.Module):
-    """Heads on the projected features of one or more frozen networks. Each head is judged by its own hinge.
+    """Heads on the projected features of one or more frozen networks. Each head has its own hinge.
 
     The networks are received, not built here, and are not part of `state_dict`: they are frozen and named in the recipe.
 
@@ -219,7 +219,7 @@ class ProjectedDiscriminator(nn.Module):
 
     @property
     def verdicts(self) -> int:
-        """How many grids of logits `judge` gives."""
+        """How many grids of logits `logits` gives."""
         counts = [len(heads) for heads in self.heads if isinstance(heads, nn.ModuleList)]
         return min(counts) if self.summed else sum(counts)
 
@@ -227,7 +227,7 @@ class ProjectedDiscriminator(nn.Module):
         """Projected features per network and scale. log_mel: (B, M, S). Differentiable to its input."""
         return [project(net(log_mel)) for net, project in zip(self._networks, self.projections, strict=True)]
 
-    def judge(
+    def logits(
         self, features: Sequence[Sequence[Tensor]], labels: Tensor | None = None, turns: Tensor | None = None
     ) -> list[Tensor]:
         """Logits of every head: list of (B, 1, m, t). `turns` (B,): how far each sample was rolled, as a share of the loop."""
@@ -240,4 +240,4 @@ class ProjectedDiscriminator(nn.Module):
         return [grid for grids in verdicts for grid in grids]
 
     def forward(self, log_mel: Tensor, labels: Tensor | None = None, turns: Tensor | None = None) -> list[Tensor]:
-        return self.judge(self.features(log_mel), labels, turns)
+        return self.logits(self.features(log_mel), labels, turns)

@@ -13,12 +13,15 @@ Shapes: B batch, Z latent, W style, L style inputs (layers), M mel bands, T fram
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from loopwright.models.layers import Mapping, ModulatedConv, channels_last, finish, upsample
+from loopwright.models.config import GeneratorSizes
+from loopwright.models.kernels import finish
+from loopwright.models.layers import Mapping, ModulatedConv, channels_last, upsample
 
 
 class StyledConv(nn.Module):
@@ -50,7 +53,60 @@ class ToMel(nn.Module):
         return self.conv(x, w) + self.bias[:, None, None]
 
 
-class Generator(nn.Module):
+class StyledGenerator(nn.Module, ABC):
+    """What every generator here is: latents to styles, one for each layer, and styles with noise to a loop.
+
+    A subclass makes `mapping_net`, `embedding` and `constant`, and sets the sizes, in its own order.
+
+    Attributes:
+        constant: what the layers in time begin with, (1, C, m, columns): its columns are the sixteenth-notes of a bar.
+        n_styles: style inputs (layers).
+    """
+
+    w_avg: Tensor
+    constant: nn.Parameter
+    mapping_net: Mapping
+    embedding: nn.Embedding | None
+    n_mels: int
+    frames: int
+    n_styles: int
+    z_dim: int
+    w_dim: int
+    classes: int
+
+    def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents (B, Z), and labels (B,) of a conditional generator, to styles (B, W)."""
+        if self.embedding is None:
+            return self.mapping_net(z)
+        assert labels is not None, "a conditional generator needs labels"
+        y = self.embedding(labels)
+        y = y * torch.rsqrt(y.square().mean(dim=1, keepdim=True) + 1e-8)
+        z = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
+        return self.mapping_net(torch.cat([z, y], dim=1))
+
+    def truncate(self, w: Tensor, truncation: float) -> Tensor:
+        """Pull styles towards the average one: 1 leaves them, 0 gives the average loop."""
+        return self.w_avg.lerp(w, truncation) if truncation != 1 else w
+
+    @abstractmethod
+    def noise_shapes(self, bars: int = 1) -> list[tuple[int, int]]:
+        """(mel, time) sizes of the noise maps, in the order `synthesis` takes them."""
+
+    def make_noise(self, batch: int, generator: torch.Generator, bars: int = 1) -> list[Tensor]:
+        """Draw noise maps (B, 1, m, t) on the CPU from a seeded generator, so that they are the same on every device."""
+        return [torch.randn(batch, 1, m, t, generator=generator).to(self.constant) for m, t in self.noise_shapes(bars)]
+
+    @abstractmethod
+    def synthesis(self, ws: Tensor, noise: Sequence[Tensor] | None, *, bars: int = 1) -> Tensor:
+        """Styles (B, L, W) or (B, L, W, S) and noise maps to normalised log-mels (B, M, bars * frames)."""
+
+    def compose(self, ws: Tensor, noise: Sequence[Tensor] | None, given: Tensor | None, *, bars: int = 1) -> Tensor:
+        """As `synthesis`, with the score or pattern that a generator is given; None for those that are given nothing."""
+        assert given is None, "this generator is given nothing"
+        return self.synthesis(ws, noise, bars=bars)
+
+
+class Generator(StyledGenerator):
     """Latents to normalised log-mels (z-scores per band), softly bounded to +-`bound`.
 
     Args:
@@ -58,16 +114,14 @@ class Generator(nn.Module):
         dims: 2 for the paper's maps, 1 for mel bands as channels.
         channels: one count a scale, coarsest first.
         z_dim, w_dim, mapping_layers: latent, style, depth of the mapping (paper: 32, 64, 6).
-        bound: largest |z-score| that comes out; None leaves it unbounded, as published. An unbounded generator sends
-            features through the roof before it comes back (DESIGN section 5).
+        bound: largest |z-score| that comes out; 0 leaves it unbounded, as published. An unbounded generator sends
+            features through the roof before it comes back.
         gain: slope of the output at zero, below 1 so that a fresh generator starts inside the range.
         circular: wrap time; False pads with zeros, as published.
         classes: number of labels of a conditional generator, 0 for none.
 
     Shape: z (B, Z) -> (B, M, T).
     """
-
-    w_avg: Tensor
 
     def __init__(
         self,
@@ -79,7 +133,7 @@ class Generator(nn.Module):
         z_dim: int = 32,
         w_dim: int = 64,
         mapping_layers: int = 6,
-        bound: float | None = 3.5,
+        bound: float = 3.5,
         gain: float = 0.3,
         circular: bool = True,
         classes: int = 0,
@@ -109,22 +163,13 @@ class Generator(nn.Module):
         if dims == 2:
             channels_last(self)  # the convolutions' own layout: no reordering before and after
 
-    def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Latents (B, Z), and labels (B,) of a conditional generator, to styles (B, W)."""
-        if self.embedding is None:
-            return self.mapping_net(z)
-        assert labels is not None, "a conditional generator needs labels"
-        y = self.embedding(labels)
-        y = y * torch.rsqrt(y.square().mean(dim=1, keepdim=True) + 1e-8)
-        z = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
-        return self.mapping_net(torch.cat([z, y], dim=1))
-
-    def truncate(self, w: Tensor, truncation: float) -> Tensor:
-        """Pull styles towards the average one: 1 leaves them, 0 gives the average loop."""
-        return self.w_avg.lerp(w, truncation) if truncation != 1 else w
+    @classmethod
+    def of(cls, sizes: GeneratorSizes) -> Generator:
+        """A generator of these sizes, with fresh weights."""
+        config = sizes.config.model_dump(exclude={"kind", "given"})
+        return cls(n_mels=sizes.bands, frames=sizes.frames, classes=sizes.classes, **config)
 
     def noise_shapes(self, bars: int = 1) -> list[tuple[int, int]]:
-        """(mel, time) sizes of the noise maps, in the order `synthesis` takes them."""
         m, t = self.constant.shape[2], self.constant.shape[3] * bars
         shapes = [(m, t)]
         for _ in self.ups:
@@ -132,9 +177,23 @@ class Generator(nn.Module):
             shapes += [(m, t), (m, t)]
         return shapes
 
-    def make_noise(self, batch: int, generator: torch.Generator, bars: int = 1) -> list[Tensor]:
-        """Draw noise maps (B, 1, m, t) on the CPU from a seeded generator, so that they are the same on every device."""
-        return [torch.randn(batch, 1, m, t, generator=generator).to(self.constant) for m, t in self.noise_shapes(bars)]
+    def features(
+        self, ws: Tensor, noise: Sequence[Tensor] | None, *, bars: int = 1, beside: Sequence[Tensor] | None = None
+    ) -> Iterator[Tensor]:
+        """Feature maps of each scale, coarsest first, (B, C, m, t). Arguments as of `synthesis`.
+
+        `beside`: one map a scale, (B, C, m, t), added to what enters its last convolution.
+        """
+        assert ws.shape[1] == self.n_styles, (ws.shape, self.n_styles)
+        maps: list[Tensor | None] = list(noise) if noise is not None else [None] * (1 + 2 * len(self.ups))
+        x = self.constant.expand(len(ws), -1, -1, -1)
+        x = x.repeat(1, 1, 1, bars) if bars > 1 else x
+        x = self.first(x if beside is None else x + beside[0], ws[:, 0], maps[0])
+        yield x
+        for i, (up, conv) in enumerate(zip(self.ups, self.convs, strict=True)):
+            x = up(x, ws[:, 2 * i + 1], maps[2 * i + 1])
+            x = conv(x if beside is None else x + beside[i + 1], ws[:, 2 * i + 2], maps[2 * i + 2])
+            yield x
 
     def synthesis(self, ws: Tensor, noise: Sequence[Tensor] | None, *, bars: int = 1) -> Tensor:
         """Styles to normalised log-mels.
@@ -147,18 +206,13 @@ class Generator(nn.Module):
         Returns:
             (B, M, bars * frames).
         """
-        assert ws.shape[1] == self.n_styles, (ws.shape, self.n_styles)
-        maps: list[Tensor | None] = list(noise) if noise is not None else [None] * (1 + 2 * len(self.ups))
-        x = self.constant.expand(len(ws), -1, -1, -1)
-        x = x.repeat(1, 1, 1, bars) if bars > 1 else x
-        x = self.first(x, ws[:, 0], maps[0])
-        y = self.to_mel[0](x, ws[:, 1])
-        for i, (up, conv, to_mel) in enumerate(zip(self.ups, self.convs, self.to_mel[1:], strict=True)):
-            x = up(x, ws[:, 2 * i + 1], maps[2 * i + 1])
-            x = conv(x, ws[:, 2 * i + 2], maps[2 * i + 2])
-            y = upsample(y, mel=self.dims == 2, circular=self.circular) + to_mel(x, ws[:, 2 * i + 3])
+        y: Tensor | None = None
+        for x, to_mel, w in zip(self.features(ws, noise, bars=bars), self.to_mel, ws[:, 1::2].unbind(1), strict=True):
+            part = to_mel(x, w)
+            y = part if y is None else upsample(y, mel=self.dims == 2, circular=self.circular) + part
+        assert y is not None
         y = y[:, 0] if self.dims == 2 else y[:, :, 0]
-        if self.bound is None:
+        if not self.bound:
             return y
         return self.bound * torch.tanh(y * (self.gain / self.bound))
 

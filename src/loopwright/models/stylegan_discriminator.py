@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loopwright.models.discriminator import CLOCK, clock, minibatch_stddev
-from loopwright.models.layers import EqualLinear, blur, leaky, pad_cylinder
+from loopwright.models.kernels import pad_cylinder
+from loopwright.models.layers import EqualLinear, blur, leaky
 
 
 class EqualConv(nn.Module):
@@ -58,7 +59,7 @@ class ResidualBlock(nn.Module):
 class StyleGan2Discriminator(nn.Module):
     """A residual discriminator with minibatch deviation.
 
-    It has the two halves of a projected discriminator, `features` (here: the log-mel itself) and `judge`.
+    It has the two halves of a projected discriminator, `features` (here: the log-mel itself) and `logits`.
 
     Args:
         n_mels, frames: size of the log-mels; multiples of 2 ** (len(channels) - 1).
@@ -94,13 +95,13 @@ class StyleGan2Discriminator(nn.Module):
         self.verdict = EqualLinear(width, verdicts)
 
     def features(self, mel: Tensor) -> list[list[Tensor]]:
-        """What `judge` takes: the z-scored log-mel (B, M, T) itself, as one map (B, 1, M, T)."""
+        """What `logits` takes: the z-scored log-mel (B, M, T) itself, as one map (B, 1, M, T)."""
         return [[mel[:, None]]]
 
-    def judge(
+    def logits(
         self, features: Sequence[Sequence[Tensor]], labels: Tensor | None = None, turns: Tensor | None = None
     ) -> list[Tensor]:
-        """One grid of logits, of one cell: (B, 1, 1, 1). See `ProjectedDiscriminator.judge`."""
+        """One grid of logits, of one cell: (B, 1, 1, 1). See `ProjectedDiscriminator.logits`."""
         x = features[0][0]
         if self.clock:
             assert turns is not None, "a discriminator with a clock needs to know how far its input was rolled"
@@ -114,4 +115,4 @@ class StyleGan2Discriminator(nn.Module):
         return [out[:, :, None, None]]
 
     def forward(self, mel: Tensor, labels: Tensor | None = None, turns: Tensor | None = None) -> list[Tensor]:
-        return self.judge(self.features(mel), labels, turns)
+        return self.logits(self.features(mel), labels, turns)

@@ -1,19 +1,15 @@
-"""The studio's HTTP server: routes, and their description as OpenAPI, from one table."""
+"""The studio's HTTP server: handlers, and the one table that routes and their description are made from."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import hashlib
-import importlib.resources
 import json
-import mimetypes
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
 from importlib.metadata import version
 from typing import Any
 
-from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -22,48 +18,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from loopwright.errors import InputError, LoopwrightError
+from loopwright.errors import InputError
 from loopwright.studio.engine import RATE_HZ, Engine, public
 from loopwright.studio.guard import Guard
-from loopwright.studio.jobs import FINISHED, Job, Jobs, QueueFullError
+from loopwright.studio.jobs import FINISHED, Job, Jobs
+from loopwright.studio.openapi import Endpoint, describe
+from loopwright.studio.refusals import HANDLERS
+from loopwright.studio.replies import attachment, cached, client_of, static_files
 from loopwright.studio.wishes import WISH, AnyWish, Star
 
-Handler = Callable[[Request], Awaitable[Response]]
 HEARTBEAT_S = 10.0
 MOST_IN_PACK = 200
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A row of the table."""
-
-    method: str
-    path: str
-    handler: Handler
-    summary: str
-    body: Any = None  # JSON schema of the request's body, or "binary"
-    gives: str = "application/json"
-    query: tuple[str, ...] = ()
-
-
-def static_files() -> dict[str, tuple[bytes, str, str]]:
-    """The page's files, read once: name -> (bytes, media type, ETag). What is not in here does not exist."""
-    out = {}
-    root = importlib.resources.files("loopwright.studio") / "static"
-    for item in root.iterdir():
-        body = item.read_bytes()
-        kind = mimetypes.guess_type(item.name)[0] or "application/octet-stream"
-        out[item.name] = (body, "text/javascript" if item.name.endswith(".js") else kind, f'"{hashlib.md5(body).hexdigest()}"')
-    return out
-
-
-def cached(request: Request, body: bytes, kind: str, etag: str, **headers: str) -> Response:
-    """A response that the browser keeps and asks about: 304 if it has this one."""
-    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-    common = {"etag": etag, "cache-control": "no-cache", **headers}
-    if etag in known:
-        return Response(status_code=304, headers=common)
-    return Response(body, media_type=kind, headers=common)
 
 
 class Studio:
@@ -268,82 +233,6 @@ class Studio:
         )
 
 
-def client_of(request: Request) -> str:
-    """Whose turn a job takes: the page's own id where it sends one, else the address."""
-    name = request.headers.get("x-loopwright-client", "")[:40]
-    return name if name.isalnum() else (request.client.host if request.client else "unknown")
-
-
-def attachment(name: str) -> str:
-    """Content-Disposition of a file to keep."""
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
-    return f'attachment; filename="{plain}"'
-
-
-def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    """OpenAPI 3.1 of the table."""
-    paths: dict[str, Any] = {}
-    schemas: dict[str, Any] = {}
-    for endpoint in endpoints:
-        names = [part[1:-1] for part in endpoint.path.split("/") if part.startswith("{")]
-        text = {"type": "string"}
-        operation: dict[str, Any] = {
-            "summary": endpoint.summary,
-            "operationId": endpoint.handler.__name__,
-            "parameters": [{"name": n, "in": "path", "required": True, "schema": text} for n in names]
-            + [{"name": n, "in": "query", "schema": text} for n in endpoint.query],
-            "responses": {
-                "200": {"description": "as asked", "content": {endpoint.gives: {}}},
-                "default": {
-                    "description": "an error, in one or two sentences",
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-                },
-            },
-        }
-        if endpoint.body == "binary":
-            operation["requestBody"] = {"content": {"application/octet-stream": {}}, "required": True}
-        elif endpoint.body is not None:
-            schema = endpoint.body(ref_template="#/components/schemas/{model}")
-            schemas |= schema.pop("$defs", {})
-            operation["requestBody"] = {"content": {"application/json": {"schema": schema}}, "required": True}
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
-    schemas["Error"] = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
-    info = {"title": "loopwright studio", "version": version("loopwright")}
-    return {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": schemas}}
-
-
-async def on_http_error(_: Request, error: Exception) -> Response:
-    """404 and the like as JSON."""
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
-
-
-async def on_bad_value(_: Request, error: Exception) -> Response:
-    """A wish that does not fit: which field, and why."""
-    assert isinstance(error, ValidationError)
-    parts = []
-    for found in error.errors(include_url=False, include_context=False)[:4]:
-        where = ".".join(str(part) for part in found["loc"])
-        parts.append(f"{where}: {found['msg']}" if where else str(found["msg"]))
-    return JSONResponse({"error": "; ".join(parts)}, status_code=422)
-
-
-async def on_our_error(_: Request, error: Exception) -> Response:
-    """What a user can act on."""
-    return JSONResponse({"error": str(error)}, status_code=422)
-
-
-async def on_full(_: Request, error: Exception) -> Response:
-    """No room in the queue: 503 if it is full for everyone, 429 if this client has its share."""
-    assert isinstance(error, QueueFullError)
-    text = "the studio has its hands full" if error.everyone else "you have as many jobs waiting as one may have"
-    return JSONResponse(
-        {"error": f"{text}. Try again in {error.retry_after_s} s."},
-        status_code=503 if error.everyone else 429,
-        headers={"retry-after": str(error.retry_after_s)},
-    )
-
-
 def create_app(engine: Engine, jobs: Jobs, *, names: Iterable[str] = (), any_address: bool = False) -> Starlette:
     """The ASGI application. Its lifespan starts and stops the worker."""
     studio = Studio(engine, jobs)
@@ -358,12 +247,6 @@ def create_app(engine: Engine, jobs: Jobs, *, names: Iterable[str] = (), any_add
             await run_in_threadpool(jobs.stop)
             engine.close()
 
-    handlers: dict[int | type[Exception], Any] = {
-        HTTPException: on_http_error,
-        ValidationError: on_bad_value,
-        LoopwrightError: on_our_error,
-        QueueFullError: on_full,
-    }
     routes = [Route(e.path, e.handler, methods=[e.method]) for e in studio.endpoints()]
     guard = Middleware(Guard, names=tuple(names), any_address=any_address)
-    return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers, lifespan=lifespan)
+    return Starlette(routes=routes, middleware=[guard], exception_handlers=HANDLERS, lifespan=lifespan)

@@ -1,4 +1,4 @@
-"""Wishes to loops: which pipeline function does what, on models that are loaded once."""
+"""Wishes to loops: which function of `making` does what, on models that are loaded once."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.errors import InputError
-from loopwright.making import places as explore
+from loopwright.making import places
 from loopwright.making.bundled import bundled_models, read_header
 from loopwright.making.directions import Direction, directions_path, find_directions, load_directions, save_directions
-from loopwright.making.project import project, target_log_mel
+from loopwright.making.engines import load
+from loopwright.making.find import find_model
+from loopwright.making.model import Model, check_settings
 from loopwright.making.styles import load_table, table_path
-from loopwright.making.torch_model import Model, check_settings, find_model, load
 from loopwright.studio import wishes
 from loopwright.studio.jobs import Event, Job, Jobs
 from loopwright.studio.library import Kept, Library, audio_length_s, id_of
@@ -34,7 +35,7 @@ MAGIC = (
     *((b"RIFF", ".wav"), (b"RF64", ".wav"), (b"fLaC", ".flac"), (b"OggS", ".ogg"), (b"FORM", ".aiff"), (b"ID3", ".mp3")),
     *((bytes([0xFF, second]), ".mp3") for second in (0xFB, 0xFA, 0xF3, 0xF2)),
 )
-HOW = 1  # version of what a loop's recipe means: raise it when the same recipe gives another sound
+RECIPE_VERSION = 2  # of what a loop's recipe means: raise it when the same recipe gives another sound
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Entry:
     """A model that can be chosen."""
 
     key: str
-    name: str  # what `making.torch_model.load` takes
+    name: str  # what `making.load` takes
     path: Path
 
 
@@ -71,7 +72,7 @@ class Engine:
             while key in self._given:
                 key += "-2"
             self._given[key] = Entry(key, name, path)
-        self._loaded: OrderedDict[tuple[str, str], Model] = OrderedDict()
+        self._loaded: OrderedDict[tuple[str, str, str], Model] = OrderedDict()
         self._found: dict[Path, list[Direction]] = {}
         self._uploads: OrderedDict[str, Path] = OrderedDict()
         self._lock = threading.Lock()
@@ -113,7 +114,7 @@ class Engine:
                 )
         return out
 
-    def model(self, key: str) -> tuple[Model, str]:
+    def model(self, key: str, *, engine: str = "auto") -> tuple[Model, str]:
         """A loaded model and the stamp of its file. Only the worker calls this. Raises InputError."""
         entry = self.entries().get(key)
         if entry is None:
@@ -123,12 +124,13 @@ class Engine:
         except OSError as error:
             raise InputError(f"the file of model '{key}' is gone ({error.strerror}).") from error
         stamp = f"{facts.st_size:x}-{facts.st_mtime_ns:x}"
-        if (key, stamp) not in self._loaded:
-            self._loaded[key, stamp] = load(entry.name)
+        known = (key, stamp, engine)
+        if known not in self._loaded:
+            self._loaded[known] = load(entry.name, engine=engine)
             while len(self._loaded) > MODELS_LOADED:
                 self._loaded.popitem(last=False)
-        self._loaded.move_to_end((key, stamp))
-        return self._loaded[key, stamp], stamp
+        self._loaded.move_to_end(known)
+        return self._loaded[known], stamp
 
     def warm_up(self) -> None:
         """Load the default model and run it once, so that the first loop asked for comes soon."""
@@ -139,7 +141,7 @@ class Engine:
     def _warm(self, key: str) -> Any:
         def work(_: Job) -> Iterator[Event]:
             model, _stamp = self.model(key)
-            explore.render_place(model, explore.place_of(model, 0), bpm=120.0, rate_hz=RATE_HZ)
+            places.render_place(model, places.place_of(model, 0), bpm=120.0, rate_hz=RATE_HZ)
             yield {"type": "warm"}
 
         return work
@@ -194,7 +196,7 @@ class Engine:
                     seed = (wish.seed + i) % 2**32
                     if wish.style and (listed := self._table(model.path).get(wish.style)):
                         seed = listed[seed % len(listed)]
-                    place = explore.place_of(model, seed, style=wish.style, truncation=wish.truncation)
+                    place = places.place_of(model, seed, style=wish.style, truncation=wish.truncation)
                     info = {"seed": seed, "truncation": wish.truncation} | ({"style": wish.style} if wish.style else {})
                     yield self._keep(wish.model, model, stamp, place, wish.bpm, wish.bars, info)
             case wishes.Near() | wishes.Away():
@@ -203,24 +205,28 @@ class Engine:
                     model, stamp, place = self._at(kept)
                     style = kept.info.get("style")
                     if isinstance(wish, wishes.Near):
-                        found = explore.near(model, place, wish.amount, wish.salt + i, style=style)
+                        found = places.near(model, place, wish.amount, wish.salt + i, style=style)
                         info = {"near": kept.name, "amount": wish.amount}
                     else:
-                        found = explore.away(model, place, wish.salt + i, style=style)
+                        found = places.away(model, place, wish.salt + i, style=style)
                         info = {"seed": found.noise[0][0], "truncation": found.truncation, "unlike": kept.name}
                     yield self._keep(kept.how["model"], model, stamp, found, wish.bpm or kept.bpm, kept.bars, info)
             case wishes.Blend():
                 a, b = self.library.get(wish.a), self.library.get(wish.b)
-                if a.how["model"] != b.how["model"]:
-                    raise InputError(f"'{a.name}' and '{b.name}' are from two models. Blend loops of one model.")
-                model, stamp, place = self._at(a)
-                between = explore.interpolate(model, place, self._at(b)[2], wish.t)
+                model, stamp, place, other = self._both(a, b)
+                between = places.interpolate(model, place, other, wish.t)
                 info = {"between": [a.name, b.name], "at": wish.t}
                 yield self._keep(a.how["model"], model, stamp, between, wish.bpm or a.bpm, max(a.bars, b.bars), info)
+            case wishes.Mix():
+                a, b = self.library.get(wish.a), self.library.get(wish.b)
+                model, stamp, place, other = self._both(a, b)
+                mixed = places.mix(model, place, other, wish.level)
+                info = {"mixed": [a.name, b.name], "level": wish.level}
+                yield self._keep(a.how["model"], model, stamp, mixed, wish.bpm or a.bpm, a.bars, info)
             case wishes.Move():
                 kept = self.library.get(wish.loop)
                 model, stamp, place = self._at(kept)
-                place = explore.move(model, place, wish.amounts, self._directions(model))
+                place = places.move(model, place, wish.amounts, self._directions(model))
                 info = {"moved": kept.name, "moves": wish.amounts}
                 yield self._keep(kept.how["model"], model, stamp, place, wish.bpm or kept.bpm, kept.bars, info)
             case wishes.Retempo():
@@ -245,32 +251,45 @@ class Engine:
         path = self._uploads.get(wish.upload)
         if path is None or not path.is_file():
             raise InputError("that upload is not here any more. Drop the file again.")
+        from loopwright.making.project import project, target_log_mel
+        from loopwright.making.torch_model import TorchModel
+
         model, stamp = self.model(wish.model)
+        # looking for a loop takes gradients, so torch; it is played by the engine that plays the others
+        searched = model if isinstance(model, TorchModel) else self.model(wish.model, engine="torch")[0]
+        assert isinstance(searched, TorchModel)
         bar = path.with_suffix(".bar.wav")
         try:
             loopify(path, bar, bars=model.bars)  # the best bar of it, its circle closed
         except InputError:
             bar = path  # no tempo to be found: taken as one bar, if its length allows
-        log_mel, bpm = target_log_mel(model, bar)
+        log_mel, bpm = target_log_mel(searched, bar)
         yield {"type": "note", "text": f"one bar at {bpm:.1f} BPM; looking for it in the model"}
 
         def progress(done: int, total: int) -> None:
             if done % 10 == 0:
                 self.jobs.note(job, {"type": "note", "text": f"looking for it in the model: {100 * done // total} %"})
 
-        found = project(model, log_mel, bpm=bpm, steps=80, starts=96, progress=progress)
-        place = explore.place_of_projected(found)
+        found = project(searched, log_mel, bpm=bpm, steps=80, starts=96, progress=progress)
+        place = found.place
         tempo = wish.bpm or min(240.0, max(40.0, bpm))
         info = {"variation_of": "a recording", "error_db": round(found.error, 2)}
         yield self._keep(wish.model, model, stamp, place, tempo, 1, info)
         for i in range(wish.count - 1):
-            near = explore.near(model, place, wish.amount, i)
+            near = places.near(model, place, wish.amount, i)
             yield self._keep(wish.model, model, stamp, near, tempo, 1, info | {"amount": wish.amount})
 
-    def _at(self, kept: Kept) -> tuple[Model, str, explore.Place]:
+    def _at(self, kept: Kept) -> tuple[Model, str, places.Place]:
         """Model and place of a loop in the library."""
         model, stamp = self.model(kept.how["model"])
-        return model, stamp, explore.Place(**kept.how["place"])
+        return model, stamp, places.Place(**kept.how["place"])
+
+    def _both(self, a: Kept, b: Kept) -> tuple[Model, str, places.Place, places.Place]:
+        """Model and places of two loops. Raises InputError if they are from two models."""
+        if a.how["model"] != b.how["model"]:
+            raise InputError(f"'{a.name}' and '{b.name}' are from two models. Choose loops of one model.")
+        model, stamp, place = self._at(a)
+        return model, stamp, place, self._at(b)[2]
 
     def _table(self, path: Path) -> dict[str, tuple[int, ...]]:
         """Seeds of each style of a model that was not trained on styles, from the table beside its file."""
@@ -288,16 +307,16 @@ class Engine:
         return found
 
     def _keep(
-        self, key: str, model: Model, stamp: str, place: explore.Place, bpm: float, bars: int, info: dict[str, Any]
+        self, key: str, model: Model, stamp: str, place: places.Place, bpm: float, bars: int, info: dict[str, Any]
     ) -> Kept:
         """Render a place into the library; a loop that was made this way before is just found."""
         bpm = whole_bar_bpm(bpm)
-        how = {"version": HOW, "model": key, "stamp": stamp, "place": place.model_dump(mode="json")}
-        how |= {"bpm": bpm, "bars": bars, "vocoder": model.vocoder.name}
+        how = {"version": RECIPE_VERSION, "model": key, "stamp": stamp, "place": place.model_dump(mode="json")}
+        how |= {"bpm": bpm, "bars": bars, "vocoder": model.vocoder_name}
         if (known := self.library.find(id_of(how))) is not None:
             return known
         named = pack_name(model, key)
-        loop = explore.render_place(model, place, bpm=bpm, bars=bars, rate_hz=RATE_HZ, pack=named, info=info)
+        loop = places.render_place(model, place, bpm=bpm, bars=bars, rate_hz=RATE_HZ, pack=named, info=info)
         return self.library.add(loop, how)
 
 

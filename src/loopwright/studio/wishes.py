@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from loopwright.making.directions import MAX_MOVE
+
 LoopId = Annotated[str, Field(pattern=r"^[0-9a-f]{20}$")]
 UploadId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 ModelKey = Annotated[str, Field(min_length=1, max_length=120)]
@@ -64,13 +66,23 @@ class Blend(Wish):
     bpm: Bpm | None = None
 
 
+class Mix(Wish):
+    """Loop `a` with one level of loop `b`: `coarse` is the pattern, `fine` the sound."""
+
+    kind: Literal["mix"]
+    a: LoopId
+    b: LoopId
+    level: Annotated[str, Field(max_length=20)] = "fine"
+    bpm: Bpm | None = None
+
+
 class Move(Wish):
     """A loop moved along its model's named directions, by so many standard deviations."""
 
     kind: Literal["move"]
     loop: LoopId
     amounts: Annotated[
-        dict[Annotated[str, Field(max_length=80)], Annotated[float, Field(ge=-6, le=6, allow_inf_nan=False)]],
+        dict[Annotated[str, Field(max_length=80)], Annotated[float, Field(ge=-MAX_MOVE, le=MAX_MOVE, allow_inf_nan=False)]],
         Field(max_length=32),
     ]
     bpm: Bpm | None = None
@@ -102,7 +114,7 @@ class Directions(Wish):
     model: ModelKey
 
 
-AnyWish = Generate | Near | Away | Blend | Move | Retempo | Variations | Directions
+AnyWish = Generate | Near | Away | Blend | Mix | Move | Retempo | Variations | Directions
 WISH: TypeAdapter[AnyWish] = TypeAdapter(Annotated[AnyWish, Field(discriminator="kind")])
 
 

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ValidationError
 from loopwright.errors import ConfigError
 from loopwright.files import write_json
 from loopwright.measuring.results import FILE, Estimate, Evaluation
+from loopwright.settings_diff import flat
 from loopwright.study.config import RowConfig, StudyConfig, folder_name
 from loopwright.study.results import Curve
 from loopwright.training.recipe import Recipe, parse_recipe
-from loopwright.training.runs import RunFolder, flat
+from loopwright.training.runs import RunFolder
 
 
 class Recorded(BaseModel, frozen=True, extra="forbid"):

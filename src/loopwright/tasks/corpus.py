@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from loopwright.corpus.demo import render_demo
-from loopwright.corpus.drums import DrumRenderer, plan_drums
+from loopwright.corpus.drums import DrumRenderer
 from loopwright.corpus.folder import write_corpus
 from loopwright.corpus.groove import read_groove
 from loopwright.corpus.kits import Library
-from loopwright.corpus.synths import Sources, SynthRenderer
+from loopwright.corpus.plan import plan_drums
+from loopwright.corpus.sources import Sources
+from loopwright.corpus.synths import SynthRenderer
 
 Progress = Callable[[str, int, int], None]
 
@@ -27,20 +29,22 @@ def make_drums(
     *,
     n: int = 15_000,
     seed: int = 0,
+    bars: int = 1,
     workers: int = 1,
     progress: Progress | None = None,
     on_skip: Callable[[str], None] | None = None,
 ) -> int:
-    """Render n drum bars into `out` (WAVs and loops.csv); run again to continue. Returns how many were rendered now.
+    """Render n drum loops of `bars` bars into `out` (WAVs, events.jsonl and loops.csv); run again to continue.
 
-    `on_skip` gets a line for each performance that cannot be read. Raises InputError or BusyError.
+    Returns how many were rendered now. `on_skip` gets a line for each performance that cannot be read.
+    Raises InputError or BusyError.
     """
     library = Library(oneshots)  # fail before the slow part if a one-shot is missing or broken
     assert library.samples
-    bars = read_groove(groove, on_skip=on_skip, on_progress=_under(progress, "reading performances"))
-    plan = plan_drums(bars, n, seed)
-    settings = {"corpus": "drums", "n": n, "seed": seed}
-    make = partial(DrumRenderer, plan, Path(oneshots), seed)
+    phrases = read_groove(groove, bars=bars, on_skip=on_skip, on_progress=_under(progress, "reading performances"))
+    plan = plan_drums(phrases, n, seed, bars)
+    settings = {"corpus": "drums", "n": n, "seed": seed, "bars": bars}
+    make = partial(DrumRenderer, plan, Path(oneshots), seed, bars)
     return write_corpus(make, n, out, settings, workers=workers, on_progress=_under(progress, "rendering drums"))
 
 
@@ -57,14 +61,15 @@ def make_synth(
     *,
     n: int = 10_000,
     seed: int = 0,
+    bars: int = 1,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> int:
-    """Render n synth bars into `out`; run again to continue. Returns how many were rendered now.
+    """Render n synth loops of `bars` bars into `out`; run again to continue. Returns how many were rendered now.
 
     Raises InputError or BusyError.
     """
     Sources(waveforms, tonal, chords)  # fail here, not in a worker
-    settings = {"corpus": "synth", "n": n, "seed": seed}
-    make = partial(SynthRenderer, n, waveforms, tonal, chords, seed)
+    settings = {"corpus": "synth", "n": n, "seed": seed, "bars": bars}
+    make = partial(SynthRenderer, n, waveforms, tonal, chords, seed, bars)
     return write_corpus(make, n, out, settings, workers=workers, on_progress=_under(progress, "rendering synths"))

@@ -13,9 +13,9 @@ from loopwright.audio.onsets import band_flux
 from loopwright.audio.picture import mel_sheet
 from loopwright.config import STEPS_PER_BAR
 from loopwright.data.prepared import PreparedData
+from loopwright.data.report import PrepareReport, read_report
 from loopwright.errors import InputError
 from loopwright.files import atomic_path
-from loopwright.tasks.prepare import PrepareReport, read_report
 
 SAMPLE_ROWS = 512  # rows looked into for levels and onsets
 BANDS = ("low", "middle", "high")
@@ -41,12 +41,12 @@ def inspect(path: Path, row: int | None = None) -> dict[str, Any]:
         return out
     return {
         "path": str(path),
-        "representation": data.mel.name,
+        "representation": data.representation.name,
         "rows": len(data),
         "bars_per_row": data.bars,
         "frames": data.frames,
-        "mel_bands": data.mel.n_mels,
-        "rate_hz": data.mel.rate_hz,
+        "mel_bands": data.representation.bands,
+        "rate_hz": data.representation.rate_hz,
         "minutes": round(len(data) * data.bars * 2 / 60, 1),
         "files": len(set(data.column("file"))),
         "sources": len(set(data.column("source"))),
@@ -67,15 +67,15 @@ def onset_steps(data: PreparedData, rows: np.ndarray) -> dict[str, list[float]]:
     """Share of onset strength on each sixteenth of the bar, in three bands (thirds of the mel scale)."""
     import torch
 
-    edges = tuple(round(k * data.mel.n_mels / 3) for k in range(4))
+    edges = tuple(round(k * data.representation.bands / 3) for k in range(4))
     total = {name: np.zeros(STEPS_PER_BAR) for name in BANDS}
     for start in range(0, len(rows), 64):
         log_mels = torch.from_numpy(data.log_mel(rows[start : start + 64]))
         for name, flux in zip(BANDS, band_flux(log_mels, edges), strict=True):
-            bars = flux.reshape(-1, data.mel.bar_frames)
+            bars = flux.reshape(-1, data.representation.bar_frames)
             # a sixteenth's cell is centred on it: the window sees an attack before its frame does
-            width = data.mel.bar_frames / STEPS_PER_BAR
-            cell = (np.floor((np.arange(data.mel.bar_frames) + width / 2) / width) % STEPS_PER_BAR).astype(int)
+            width = data.representation.bar_frames / STEPS_PER_BAR
+            cell = (np.floor((np.arange(data.representation.bar_frames) + width / 2) / width) % STEPS_PER_BAR).astype(int)
             total[name] += np.bincount(cell, weights=bars.sum(0).numpy(), minlength=STEPS_PER_BAR)
     return {name: [round(float(v), 4) for v in counts / max(counts.sum(), 1e-12)] for name, counts in total.items()}
 
@@ -128,7 +128,9 @@ def picture(path: Path, png: Path, *, rows: int = 16, seed: int = 0) -> None:
         f"{data.records[i].get('style') or Path(data.records[i]['file']).stem[:22]} {data.records[i]['bpm']:.0f}"
         for i in chosen
     ]
-    mel_sheet(sheet, data.log_mel(chosen), titles=titles, title=f"{Path(path).name}: {len(data)} rows, {data.mel.name}")
+    mel_sheet(
+        sheet, data.log_mel(chosen), titles=titles, title=f"{Path(path).name}: {len(data)} rows, {data.representation.name}"
+    )
     some = np.unique(np.linspace(0, len(data) - 1, SAMPLE_ROWS).astype(int))
     onsets = onset_steps(data, some)
     figure = Figure(figsize=(12, 6), dpi=80, layout="constrained")

@@ -15,10 +15,11 @@ import torch
 from loopwright.audio import level
 from loopwright.audio.io import read_audio, write_wav
 from loopwright.audio.resample import resample_circle
+from loopwright.audio.seam import click_ratio
 from loopwright.audio.stretch import stretch_circle
 from loopwright.audio.wavmeta import exact_bpm, loop_chunks, loop_length
 from loopwright.data.clues import Clue, clues_from_name, key_from_name, restate_tempo
-from loopwright.data.cut import click_ratio, cut_circle, cut_loop, join_ends
+from loopwright.data.cut import cut_circle, cut_loop, join_ends
 from loopwright.data.facts import read_json_sidecar
 from loopwright.data.mixdown import mixdown
 from loopwright.data.rhythm import FRAME_HZ, Tempogram, band_levels, rises

@@ -1,159 +1,33 @@
-"""Prepare a folder of loops: find, read, judge, cut, stretch, level, analyse, write.
+"""Prepare a folder of loops: find, read, weigh, cut, stretch, level, analyse, write.
 
 The order of the files decides the result; the number of processes, and how often the work was killed and continued, do not.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import itertools
 import json
-import multiprocessing
 import os
-import re
-import signal
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from loopwright.data.facts import Facts
 from loopwright.data.fingerprint import DuplicateIndex, fingerprint
 from loopwright.data.licences import check_families as check_families
-from loopwright.data.prepared import WORK_FOLDER, PreparedWriter
-from loopwright.data.scan import FoundFile, find_audio
-from loopwright.data.settings import PrepareSettings as PrepareSettings  # given on: the command line asks for it here
+from loopwright.data.prepared_writer import WORK_FOLDER, PreparedWriter
+from loopwright.data.report import PrepareReport as PrepareReport  # given on: the command line asks for it here
+from loopwright.data.report import finished_report, report_line, write_report
+from loopwright.data.scan import find_audio
+from loopwright.data.settings import PrepareSettings as PrepareSettings  # given on, too
 from loopwright.data.sidecars import FactFinder
 from loopwright.data.splits import make_splitter
-from loopwright.data.work import Outcome, process_file
+from loopwright.data.workers import Job, outcomes
 from loopwright.errors import InputError
-from loopwright.files import atomic_path, locked, write_json
+from loopwright.files import locked, write_json
+from loopwright.settings_diff import refuse_other_settings
 
-REPORT_FILE = "report.jsonl"
 Progress = Callable[[int, int], None]
-Job = tuple[FoundFile, Facts]
-Work = Callable[[FoundFile, Facts, PrepareSettings, bool], Outcome]
-
-
-@dataclass
-class PrepareReport:
-    """What a preparation did, in numbers that do not grow with the data. Each file's story is in the folder's report.jsonl."""
-
-    files: int = 0
-    kept: int = 0
-    rows: int = 0
-    duplicates: int = 0  # rows left out because an earlier one is the same
-    reasons: Counter[str] = field(default_factory=Counter)  # kinds of rejection
-    examples: list[tuple[str, str]] = field(default_factory=list)  # the first rejected files
-    continued: int = 0  # files that an earlier, interrupted run had done
-    up_to_date: bool = False  # nothing had changed, nothing was done
-
-    def count(self, line: dict[str, Any]) -> None:
-        """Take a file's line of the report into the numbers."""
-        self.files += 1
-        self.duplicates += len(line["duplicates"])
-        if line["reason"]:
-            self.reasons[kind_of(line["reason"])] += 1
-            if len(self.examples) < 20:
-                self.examples.append((line["file"], line["reason"]))
-        else:
-            self.kept += 1
-            self.rows += line["rows"]
-
-
-def kind_of(reason: str) -> str:
-    """A reason without the file's own particulars, to count by."""
-    for pattern, kind in (
-        (r"cannot read .*|no file .*", "cannot be read as audio"),
-        (r".*is cut short.*", "cut short"),
-        (r".*holds (NaN|no samples).*", "NaN, infinite or no samples"),
-        (r".*s long, the limit.*", "too long"),
-        (r"too short.*", "too short"),
-        (r"silent.*", "silent"),
-        (r"tempo not sure.*|no tempo.*", "tempo not sure"),
-        (r"shorter than.*", "shorter than a row"),
-        (r".*have to be stretched.*", "too slow or too fast"),
-        (r".*one-shot.*", "one-shot"),
-        (r".*licence.*", "licence"),
-        (r".*same as.*", "duplicate"),
-    ):
-        if re.fullmatch(pattern, reason, re.DOTALL):
-            return kind
-    return reason if len(reason) < 60 else reason[:57] + "..."
-
-
-def _work(found: FoundFile, facts: Facts, settings: PrepareSettings, dry: bool) -> Outcome:
-    return process_file(found, facts, settings, dry=dry)
-
-
-def _start_worker() -> None:  # pragma: no cover  (runs in the workers)
-    """Leave the machine usable, leave Ctrl-C to the parent, and do not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "nice") and os.nice(0) < 5:
-        os.nice(5)
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # spawn: a fork would copy torch's and libsndfile's locks in whatever state they are
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
-
-
-def outcomes(
-    jobs: Iterable[Job], settings: PrepareSettings, workers: int, *, dry: bool = False, work: Work = _work
-) -> Iterator[Outcome]:
-    """Outcomes in the order of the jobs, a few files per worker in flight. A file that kills its worker is rejected."""
-    if workers <= 1:
-        for found, facts in jobs:
-            yield work(found, facts, settings, dry)
-        return
-    pool = _pool(workers)
-    pending: deque[tuple[Job, Future[Outcome]]] = deque()
-
-    def submit(job: Job) -> None:
-        pending.append((job, pool.submit(work, *job, settings, dry)))
-
-    try:
-        jobs = iter(jobs)
-        for job in itertools.islice(jobs, 6 * workers):
-            submit(job)
-        while pending:
-            job, future = pending.popleft()
-            try:
-                outcome = future.result()
-            except BrokenExecutor:
-                pool.shutdown(wait=False, cancel_futures=True)
-                outcome = _alone(job, settings, dry, work)
-                pool = _pool(workers)
-                again = [waiting for waiting, _ in pending]
-                pending.clear()
-                for waiting in again:
-                    submit(waiting)
-            for nxt in itertools.islice(jobs, 1):
-                submit(nxt)
-            yield outcome
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _alone(job: Job, settings: PrepareSettings, dry: bool, work: Work) -> Outcome:
-    """Do one file in a process of its own: was it the one that killed the pool?"""
-    with _pool(1) as pool:
-        try:
-            return pool.submit(work, *job, settings, dry).result()
-        except BrokenExecutor:
-            return Outcome(job[0].name, reason="crashed the program that reads it")
 
 
 def _look(folder: Path, limit: int | None) -> tuple[int, str]:
@@ -175,24 +49,7 @@ def _jobs(folder: Path, limit: int | None, settings: PrepareSettings) -> Iterato
         yield found, facts.of(found)
 
 
-def _line(outcome: Outcome, duplicates: list[tuple[int, int]], rows: int) -> dict[str, Any]:
-    reason = outcome.reason
-    if not reason and not rows:
-        reason = "all bars are nearly the same as earlier ones" if duplicates else "no bars"
-    return {
-        "file": outcome.name,
-        "rows": rows,
-        "reason": reason,
-        "bpm": round(outcome.bpm, 3),
-        "beats": outcome.beats,
-        "confidence": outcome.confidence,
-        "evidence": list(outcome.evidence),
-        "notes": outcome.notes,
-        "duplicates": duplicates,  # (bar, row it is the same as)
-    }
-
-
-def judge(
+def dry_run(
     folder: Path,
     settings: PrepareSettings,
     *,
@@ -206,7 +63,7 @@ def judge(
     for done, outcome in enumerate(found, 1):
         if progress is not None:
             progress(done, total)
-        yield _line(outcome, [], len(outcome.records))
+        yield report_line(outcome, [], len(outcome.records))
 
 
 def _workers(wanted: int | None, total: int) -> int:
@@ -246,7 +103,7 @@ def prepare(
     with locked(out, "preparing into"):
         same = _same_plan(out, plan, overwrite=overwrite)
         if same and (out / "stats.json").exists():
-            return _finished_report(out)
+            return finished_report(out)
         writer = PreparedWriter(out, settings.mel, settings.bars, audio=settings.keep_audio, resume=same)
         write_json(out / WORK_FOLDER / "plan.json", plan)
         index = DuplicateIndex(out / WORK_FOLDER / "duplicates.sqlite") if settings.duplicate < 1 else None
@@ -265,7 +122,7 @@ def prepare(
                 f"nothing usable in {folder}: {total} files, all rejected. The first: {name}: {reason}. "
                 f"See all with: loopwright prepare {folder} -o {out} --dry-run"
             )
-        _write_report(out, writer)
+        write_report(out, writer)
         splitter = make_splitter(
             (record for entry in writer.journal() for record in entry["records"]),
             test_share=settings.test_share,
@@ -283,13 +140,12 @@ def _same_plan(out: Path, plan: dict[str, Any], *, overwrite: bool) -> bool:
             there = json.loads((out / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        same = isinstance(there, dict) and all(there.get(key) == value for key, value in plan.items())
-        if finished and not same and not overwrite:
-            raise InputError(
-                f"{out} already holds a data set made of another folder, other files or other settings. "
-                f"Choose another folder, or replace it with --overwrite."
-            )
-        return same
+        had = {key: there.get(key) for key in plan} if isinstance(there, dict) else {}
+        if finished and not overwrite:
+            instead = "Choose another folder, or replace the data set there with --overwrite."
+            before, now = ({"files" if key == "listing" else key: value for key, value in x.items()} for x in (had, plan))
+            refuse_other_settings(out, before, now, instead=instead, error=InputError)
+        return had == plan
     return False
 
 
@@ -327,7 +183,7 @@ def _run(
                 index.add(writer.rows, outcome.prints[i])
             writer.add(outcome.log_mels[i], outcome.audio[i], record)
             rows += 1
-        line = _line(outcome, duplicates, rows)
+        line = report_line(outcome, duplicates, rows)
         writer.commit(**line)
         report.count(line)
         if index is not None and report.files % 100 == 0:
@@ -346,36 +202,3 @@ def _catch_up(index: DuplicateIndex, writer: PreparedWriter) -> None:
             break
         index.add(row, fingerprint(log_mel.astype("float32")))
     index.commit()
-
-
-def _write_report(out: Path, writer: PreparedWriter) -> None:
-    """report.jsonl from the journal, with the files that near-duplicates are the same as: two passes, memory as duplicates."""
-    wanted = {row for entry in writer.journal() for _, row in entry["duplicates"]}
-    names: dict[int, str] = {}
-    first = 0
-    for entry in writer.journal():
-        names |= {row: entry["file"] for row in range(first, first + entry["rows"]) if row in wanted}
-        first += entry["rows"]
-    with atomic_path(out / REPORT_FILE) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as lines:
-        for entry in writer.journal():
-            entry.pop("records")
-            entry["duplicates"] = [{"bar": bar, "row": row, "file": names[row]} for bar, row in entry["duplicates"]]
-            lines.write(json.dumps(entry, ensure_ascii=False) + "\n")
-
-
-def read_report(out: Path) -> Iterator[dict[str, Any]]:
-    """Lines of a prepared folder's report. Raises InputError if there is none."""
-    path = Path(out) / REPORT_FILE
-    try:
-        with path.open(encoding="utf-8", newline="\n") as lines:
-            for line in lines:
-                yield json.loads(line)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path} ({error}). Was {out} made by `loopwright prepare`?") from error
-
-
-def _finished_report(out: Path) -> PrepareReport:
-    report = PrepareReport()
-    for line in read_report(out):
-        report.count(line)
-    return dataclasses.replace(report, continued=report.files, up_to_date=True)

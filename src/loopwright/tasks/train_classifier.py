@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,11 +29,12 @@ from loopwright.training.classifier_loop import (
     resume,
     train,
 )
-from loopwright.training.runs import environment
+from loopwright.training.pace import Tick as Tick  # given on: the command line shows it
+from loopwright.training.runs import RunFolder
 
 KNOWN_KITS_SHARE = 0.08  # of the training sources, kept out to be asked about with kits that were heard
 MAX_HELD_OUT = 1_500  # rows of each held-out set that are asked about
-Report = Callable[[int, int, float, float], None]  # step, steps, loss, accuracy on the first held-out set
+Report = Callable[[Tick, float], None]  # and the accuracy on the first held-out set
 
 
 def make_config(values: Mapping[str, Any]) -> ClassifierConfig:
@@ -80,7 +80,7 @@ def train_classifier(
     Raises InputError, ConfigError, BusyError, TrainingDivergedError.
     """
     prepared = PreparedData.open(data)
-    run = Path(run)
+    folder = RunFolder(Path(run))
     if threads is not None:
         torch.set_num_threads(threads)
     labels = [str(value) if value not in (None, "") else "" for value in prepared.column(label)]
@@ -100,30 +100,28 @@ def train_classifier(
     if not held_out:
         raise InputError(f"{data} has no held-out rows with a known '{label}'. Prepare it again with a split.")
     gather = gatherer(prepared)
-    with locked(run, "training"):
+    with locked(folder.path, "training"):
         trainee = build(config, len(classes))
-        checkpoint = run / "checkpoints" / "last.safetensors"
+        checkpoint = folder.checkpoint("last")
         if checkpoint.exists():
             resume(trainee, checkpoint)
+            folder.truncate_metrics(trainee.step)
         facts = {"data": str(Path(data).resolve()), "label": label, "classes": classes, "mel": prepared.mel.model_dump()}
-        write_json(run / "config.json", {"config": config.model_dump(), **facts})
-        write_json(run / "env.json", environment())
+        folder.describe({"config": config.model_dump(), **facts})
         rows_of_class = [train_rows[target[train_rows] == number] for number in range(len(classes))]
         first = next(iter(held_out.values()))
         quick = first[np.linspace(0, len(first) - 1, min(256, len(first))).astype(int)]
-        for loss in train(trainee, gather, rows_of_class, checkpoint, every=every, minutes=minutes):
+        for tick in train(trainee, gather, rows_of_class, checkpoint, every=every, minutes=minutes):
             right = float((predict(trainee.model, gather, quick).argmax(axis=1) == target[quick]).mean())
-            line = {"step": trainee.step, "seconds": round(trainee.seconds, 1), "loss": loss, "held_out": right}
-            with (run / "metrics.jsonl").open("a", encoding="utf-8") as handle:
-                handle.write(json.dumps(line) + "\n")
+            folder.log({"step": tick.step, "seconds": round(tick.seconds, 1), **tick.losses, "held_out": right})
             if report is not None:
-                report(trainee.step, config.steps, loss, right)
+                report(tick, right)
         scores: dict[str, dict[str, Any]] = {}
         for name, part in held_out.items():
             predicted = predict(trainee.model, gather, part).argmax(axis=1).astype(np.int64)
             scores[name] = dataclasses.asdict(accuracy(target[part], predicted, prepared.column("source", part)))
-            _confusion(run / f"confusion-{name}.png", target[part], predicted, classes, scores[name])
-        write_json(run / "accuracy.json", scores)
+            _confusion(folder.path / f"confusion-{name}.png", target[part], predicted, classes, scores[name])
+        write_json(folder.path / "accuracy.json", scores)
         header = {
             "format": "loopwright-classifier",
             "classes": classes,
@@ -135,7 +133,7 @@ def train_classifier(
             "config": config.model_dump(),
             "accuracy": scores,
         }
-        path = run / "classifier.safetensors"
+        path = folder.path / "classifier.safetensors"
         write_network(path, trainee.model, header)
     return path
 

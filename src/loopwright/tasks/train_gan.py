@@ -68,7 +68,12 @@ def train(
     prepared = PreparedData.open(data)
     if threads is not None:
         torch.set_num_threads(threads)
-    facts = {"data": str(Path(data).resolve()), "mel": prepared.mel.name, "rows": len(prepared), "bars": prepared.bars}
+    facts = {
+        "data": str(Path(data).resolve()),
+        "mel": prepared.representation.name,
+        "rows": len(prepared),
+        "bars": prepared.bars,
+    }
     world, place = join_world(choose_device(device))
     try:
         folder = open_run(Path(runs), settings, facts, new=new)[0] if world.leads else None

@@ -17,17 +17,16 @@ from loopwright.audio.picture import mel_sheet
 from loopwright.config import MelConfig, check_same_mel
 from loopwright.data import PreparedData
 from loopwright.errors import ConfigError, InputError
-from loopwright.files import locked, write_json
-from loopwright.training import house_vocoder, melgan
+from loopwright.files import locked
+from loopwright.training import melgan_step, ring_step
 from loopwright.training.device import choose_device
-from loopwright.training.runs import environment
-from loopwright.training.vocoder_loop import RunConfig, Trainee, append_metrics, load_checkpoint, train
-from loopwright.training.vocoder_loop import (
-    Tick as Tick,  # given on: the command line shows it
-)
-from loopwright.vocoder import Vocoder, modelfile
-from loopwright.vocoder.house import HOUSE_SIZES
+from loopwright.training.pace import Tick as Tick  # given on: the command line shows it
+from loopwright.training.runs import RunFolder
+from loopwright.training.vocoder_loop import RunConfig, VocoderTrainee, resume, train
+from loopwright.vocoder import modelfile
+from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.losses import amplitudes, distance
+from loopwright.vocoder.ring_config import RING_SIZES
 
 VALIDATION_BARS = 16
 Float32 = npt.NDArray[np.float32]
@@ -36,18 +35,18 @@ Report = Callable[[Tick, Mapping[str, float]], None]
 
 
 def make_config(kind: str, size: str, values: Mapping[str, Any]) -> RunConfig:
-    """Settings of a run of `house` (a size name) or `melgan` (`size` is not used) with changed values.
+    """Settings of a run of `ring` (a size name) or `melgan` (`size` is not used) with changed values.
 
     Raises ConfigError naming what is wrong.
     """
-    if kind not in ("house", "melgan"):
-        raise ConfigError(f"no vocoder kind '{kind}'. Known: house, melgan.")
-    if size not in HOUSE_SIZES:
-        raise ConfigError(f"no vocoder size '{size}'. Known: {', '.join(HOUSE_SIZES)}.")
+    if kind not in ("ring", "melgan"):
+        raise ConfigError(f"no vocoder kind '{kind}'. Known: ring, melgan.")
+    if size not in RING_SIZES:
+        raise ConfigError(f"no vocoder size '{size}'. Known: {', '.join(RING_SIZES)}.")
     try:
         if kind == "melgan":
-            return melgan.MelGanTrainConfig(**values)
-        return house_vocoder.HouseTrainConfig(**{"model": HOUSE_SIZES[size].model_dump(), **values})
+            return melgan_step.MelGanTrainConfig(**values)
+        return ring_step.RingTrainConfig(**{"model": RING_SIZES[size].model_dump(), **values})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -123,43 +122,41 @@ def train_vocoder(
     Raises InputError, ConfigError, BusyError, TrainingDivergedError.
     """
     prepared = Together(data)
-    names = ", ".join(str(folder) for folder in data)
-    run = Path(run)
+    names = ", ".join(str(part) for part in data)
+    folder = RunFolder(Path(run))
     if threads is not None:
         torch.set_num_threads(threads)
     rows = prepared.indices("train")
     held_out = prepared.indices("validation")
     if len(rows) == 0:
         raise InputError(f"{names} has no rows of split 'train'. Prepare it again with a split.")
-    if isinstance(config, house_vocoder.HouseTrainConfig) and not prepared.mel.circular:
+    if isinstance(config, ring_step.RingTrainConfig) and not prepared.mel.circular:
         raise ConfigError(
-            f"the house vocoder is circular, '{prepared.mel.name}' is not. "
+            f"the ring vocoder is circular, '{prepared.mel.name}' is not. "
             "Prepare with --repr loop48 or loop16, or pass --kind melgan."
         )
     held_out = held_out if len(held_out) else rows
     held_out = held_out[np.linspace(0, len(held_out) - 1, min(VALIDATION_BARS, len(held_out))).astype(int)]
-    with locked(run, "training"):
+    with locked(folder.path, "training"):
         trainee = _build(prepared.mel, config, choose_device(device))
         config = trainee.config
-        checkpoint = run / "checkpoints" / "last.safetensors"
+        checkpoint = folder.checkpoint("last")
         if checkpoint.exists():
-            load_checkpoint(checkpoint, trainee)
+            resume(trainee, checkpoint)
+            folder.truncate_metrics(trainee.step)
         elif start_from is not None:
             _begin_from(Path(start_from), trainee)
         facts = {
-            "data": [str(Path(folder).resolve()) for folder in data],
+            "data": [str(Path(part).resolve()) for part in data],
             "start_from": str(start_from) if start_from else None,
         }
-        write_json(run / "config.json", {"config": config.model_dump(), "mel": prepared.mel.model_dump(), **facts})
-        write_json(run / "env.json", environment())
+        folder.describe({"config": config.model_dump(), "mel": prepared.mel.model_dump(), **facts})
         real = torch.from_numpy(prepared.audio(held_out)).to(trainee.device)
-        model_file = run / "vocoder.safetensors"
+        model_file = folder.path / "vocoder.safetensors"
         licences = sorted({str(r.get("licence") or "unknown") for part in prepared.parts for r in part.records})
         for tick in train(trainee, prepared, rows, checkpoint=checkpoint, every=every, minutes=minutes):
             scores, fake = validate(trainee.result, real, trainee.analyse)
-            append_metrics(
-                run / "metrics.jsonl", {"step": tick.step, "seconds": round(tick.seconds, 1), **tick.losses, **scores}
-            )
+            folder.log({"step": tick.step, "seconds": round(tick.seconds, 1), **tick.losses, **scores})
             training = {
                 "steps": tick.step,
                 "seconds": round(tick.seconds),
@@ -168,20 +165,20 @@ def train_vocoder(
                 "config": config.model_dump(),
             }
             modelfile.save(model_file, trainee.result, training)
-            _samples(run / "samples", tick.step, real, fake, trainee.analyse)
+            _samples(folder.samples, tick.step, real, fake, trainee.analyse)
             if report is not None:
                 report(tick, scores)
     return model_file
 
 
-def _build(mel: MelConfig, config: RunConfig, device: torch.device) -> Trainee:
-    if isinstance(config, melgan.MelGanTrainConfig):
-        return melgan.build(mel, config.for_data(mel), device)
-    assert isinstance(config, house_vocoder.HouseTrainConfig)
-    return house_vocoder.build(mel, config, device)
+def _build(mel: MelConfig, config: RunConfig, device: torch.device) -> VocoderTrainee:
+    if isinstance(config, melgan_step.MelGanTrainConfig):
+        return melgan_step.build(mel, config.for_data(mel), device)
+    assert isinstance(config, ring_step.RingTrainConfig)
+    return ring_step.build(mel, config, device)
 
 
-def _begin_from(path: Path, trainee: Trainee) -> None:
+def _begin_from(path: Path, trainee: VocoderTrainee) -> None:
     """Copy the weights of a vocoder file into a fresh trainee."""
     vocoder, _ = modelfile.read(path)
     try:

@@ -8,11 +8,10 @@ Shapes: B batch, M bands (64), T frames, K classes.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +20,16 @@ from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from loopwright.errors import ConfigError, TrainingDivergedError
+from loopwright.errors import ConfigError
 from loopwright.features.short_chunk import widths
-from loopwright.training.checkpoint import load_checkpoint, save_checkpoint
+from loopwright.models.layers import channels_last
+from loopwright.training.checkpoint import Trainee, load_checkpoint, save_checkpoint
+from loopwright.training.descend import descend, set_rate, warm_cosine
+from loopwright.training.pace import Pace, Tick
+from loopwright.training.seeds import rng_for, torch_seeded
 
 Ints = npt.NDArray[np.int64]
+KIND = "classifier checkpoint"
 Gather = Callable[[Ints], Tensor]  # rows -> log10 mels as `features.scnn_loop` sees them (B, 64, T)
 
 
@@ -109,105 +113,77 @@ def augment(log_mel: Tensor, config: ClassifierConfig, rng: np.random.Generator,
 
 
 @dataclass
-class Trainee:
-    """Everything a step changes."""
+class ClassifierTrainee(Trainee):
+    """A classifier and what moves it."""
 
     config: ClassifierConfig
-    model: LoopClassifier
-    optimizer: torch.optim.AdamW
-    step: int = 0
-    seconds: float = 0.0
+
+    @property
+    def model(self) -> LoopClassifier:
+        return cast(LoopClassifier, self.modules["model"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a run may not change on the way."""
+        return {**self.config.model_dump(mode="json"), "n_classes": self.model.dense2.out_features}
 
 
-def build(config: ClassifierConfig, n_classes: int) -> Trainee:
+def build(config: ClassifierConfig, n_classes: int) -> ClassifierTrainee:
     """A fresh trainee; weights drawn from the seed."""
     if n_classes < 2:
         raise ConfigError(
             f"a classifier needs two or more classes with training rows, got {n_classes}. Choose another --label."
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = LoopClassifier(config, n_classes).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with torch_seeded(config.seed):
+        model = channels_last(LoopClassifier(config, n_classes))
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    return Trainee(config, model, optimizer)
+    return ClassifierTrainee({"model": model}, {"optimizer": optimizer}, config)
 
 
 def learning_rate(config: ClassifierConfig, step: int) -> float:
     """Linear warm-up over a tenth of the steps, then half a cosine to 0."""
-    warmup = max(1, config.steps // 10)
-    if step < warmup:
-        return config.lr * (step + 1) / warmup
-    part = (step - warmup) / max(1, config.steps - warmup)
-    return config.lr * 0.5 * (1 + float(np.cos(np.pi * part)))
+    return warm_cosine(step, steps=config.steps, warmup=max(1, config.steps // 10), highest=config.lr)
 
 
-def train_step(trainee: Trainee, gather: Gather, rows_of_class: Sequence[Ints]) -> float:
-    """One step on a batch with equally likely classes; returns the loss."""
-    config, model, optimizer = trainee.config, trainee.model, trainee.optimizer
-    rng = np.random.default_rng([config.seed, trainee.step])
+def train_step(trainee: ClassifierTrainee, gather: Gather, rows_of_class: Sequence[Ints]) -> dict[str, Tensor]:
+    """One step on a batch with equally likely classes; scalars to log. Raises TrainingDivergedError."""
+    config, model, step = trainee.config, trainee.model, trainee.step
+    rng = rng_for(config.seed, step)
     labels = rng.integers(len(rows_of_class), size=config.batch)
     rows = np.asarray([rng.choice(rows_of_class[label]) for label in labels], dtype=np.int64)
     log_mel = augment(gather(rows), config, rng)
     model.train()
-    with torch.random.fork_rng(devices=[]):  # dropout
-        torch.manual_seed(config.seed * 1_000_003 + trainee.step)
+    with torch_seeded(config.seed, step):  # dropout
         scores = model(log_mel)
     loss = F.cross_entropy(scores, torch.from_numpy(labels), label_smoothing=config.smoothing)
-    if not torch.isfinite(loss):
-        raise TrainingDivergedError(f"the classifier's loss became {float(loss)} at step {trainee.step}. Try a smaller --lr.")
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(config, trainee.step)
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+    set_rate(trainee.optimizers.values(), learning_rate(config, step))
+    descend(trainee.optimizers["optimizer"], loss, name="the classifier's loss", step=step)
     trainee.step += 1
-    return float(loss.detach())
+    return {"loss": loss.detach()}
 
 
 def train(
-    trainee: Trainee,
+    trainee: ClassifierTrainee,
     gather: Gather,
     rows_of_class: Sequence[Ints],
     checkpoint: Path,
     *,
     every: int,
     minutes: float | None = None,
-) -> Iterator[float]:
-    """Train to the end of the schedule, saving and yielding the mean loss every `every` steps; `minutes` stops earlier."""
-    began, before = time.perf_counter(), trainee.seconds
-    losses = []
-    while trainee.step < trainee.config.steps:
-        losses.append(train_step(trainee, gather, rows_of_class))
-        trainee.seconds = before + time.perf_counter() - began
-        out_of_time = minutes is not None and time.perf_counter() - began > minutes * 60
-        if trainee.step % every == 0 or trainee.step == trainee.config.steps or out_of_time:
-            save(trainee, checkpoint)
-            yield float(np.mean(losses))
-            losses = []
-        if out_of_time:
-            return
+) -> Iterator[Tick]:
+    """Train to the end of the schedule, with a checkpoint and a Tick every `every` steps; `minutes` stops earlier."""
+    pace = Pace(trainee, end=trainee.config.steps, every=every, limit_s=None if minutes is None else 60 * minutes)
+    while not pace.done:
+        if pace.count(train_step(trainee, gather, rows_of_class)):
+            tick = pace.tick()
+            save_checkpoint(checkpoint, trainee, {"kind": KIND, "settings": trainee.settings})
+            yield tick
+            pace.resume()
 
 
-def save(trainee: Trainee, path: Path) -> None:
-    """Write all state of a run."""
-    header: dict[str, Any] = {
-        "step": trainee.step,
-        "seconds": trainee.seconds,
-        "config": trainee.config.model_dump(),
-        "n_classes": trainee.model.dense2.out_features,
-    }
-    save_checkpoint(path, {"model": trainee.model}, {"optimizer": trainee.optimizer}, header)
-
-
-def resume(trainee: Trainee, path: Path) -> None:
-    """Continue from `path`. Raises ConfigError if it was begun with other settings."""
-    header = load_checkpoint(path, {"model": trainee.model}, {"optimizer": trainee.optimizer})
-    then, now = header.get("config", {}), trainee.config.model_dump()
-    different = [key for key in now if then.get(key) != now[key]]
-    if different:
-        changes = ", ".join(f"{key} {then.get(key)} then, {now[key]} now" for key in different)
-        raise ConfigError(f"the run was begun with other settings ({changes}). Use the same, or another folder.")
-    trainee.step, trainee.seconds = int(header["step"]), float(header["seconds"])
+def resume(trainee: ClassifierTrainee, path: Path) -> None:
+    """Continue from `path`. Raises InputError, or ConfigError if it was begun with other settings."""
+    load_checkpoint(path, trainee, kind=KIND, settings=trainee.settings)
 
 
 @torch.no_grad()

@@ -1,29 +1,25 @@
 """One step of adversarial training, to read aloud.
 
 One generated batch and one pass of its features serve both updates: the discriminator learns from the features detached, the
-generator from the same features with their graph, judged by the heads as just updated.
+generator from the same features with their graph, through the heads as just updated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from loopwright.errors import TrainingDivergedError
 from loopwright.models.discriminator import ProjectedDiscriminator
-from loopwright.models.generator import Generator
+from loopwright.models.generator import StyledGenerator
 from loopwright.models.stylegan_discriminator import StyleGan2Discriminator
 from loopwright.training.augment import Augment
+from loopwright.training.descend import descend, frozen
 from loopwright.training.ema import Average
-from loopwright.training.losses import gradient_penalty, hinge_d, hinge_g, loss_of_discriminator, loss_of_generator
+from loopwright.training.losses import gradient_penalty, loss_of_discriminator, loss_of_generator
 from loopwright.training.parallel import ALONE, World
 from loopwright.training.seeds import generator_for
-
-__all__ = ["Gan", "PathLength", "descend", "draw_styles", "frozen", "hinge_d", "hinge_g", "train_step"]
 
 
 class PathLength(nn.Module):
@@ -45,11 +41,11 @@ class PathLength(nn.Module):
 class Gan:
     """Everything a step needs."""
 
-    generator: Generator
+    generator: StyledGenerator
     discriminator: ProjectedDiscriminator | StyleGan2Discriminator
     optimizer_g: torch.optim.Optimizer
     optimizer_d: torch.optim.Optimizer
-    average: Average[Generator]
+    average: Average[StyledGenerator]
     augment: Augment
     mean: Tensor  # (M,) decades
     std: Tensor  # (M,) decades
@@ -64,38 +60,8 @@ class Gan:
     path_every: int = 4
 
 
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Parameters need no gradients inside the block."""
-    flags = [p.requires_grad for p in module.parameters()]
-    module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for p, flag in zip(module.parameters(), flags, strict=True):
-            p.requires_grad_(flag)
-
-
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor, *, name: str, step: int, world: World = ALONE) -> Tensor:
-    """One optimizer step; returns the gradient norm. Raises TrainingDivergedError on NaN or infinity, before any update."""
-    value = world.mean(loss.detach())
-    if not torch.isfinite(value):
-        raise TrainingDivergedError(
-            f"{name} became {value.item()} at step {step}. Lower the learning rate, or continue from `best`."
-        )
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    world.average(grads)
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-    if not torch.isfinite(norm):
-        raise TrainingDivergedError(f"the gradient of {name} became {norm.item()} at step {step}. Lower the learning rate.")
-    optimizer.step()
-    return norm.detach()
-
-
 def draw_styles(
-    generator: Generator, batch: int, *, mixing: float, rng: torch.Generator, labels: Tensor | None = None
+    generator: StyledGenerator, batch: int, *, mixing: float, rng: torch.Generator, labels: Tensor | None = None
 ) -> Tensor:
     """Styles (B, L, W) from fresh latents, with style mixing: layers after a random cut take another latent's style.
 
@@ -127,6 +93,7 @@ def train_step(
     step: int,
     seen: int,
     labels: Tensor | None = None,
+    given: Tensor | None = None,
     world: World = ALONE,
 ) -> dict[str, Tensor]:
     """Update discriminator, generator and average, once each; lazily, their regularisations.
@@ -137,6 +104,7 @@ def train_step(
         seed, step: all randomness depends on these.
         seen: real images shown before this step, by all processes.
         labels: class of each real bar of the *joint* batch, for conditional training; the fakes get the same labels.
+        given: scores or patterns of the *joint* batch, for a generator that is given them.
         world: the processes that train together.
 
     Returns:
@@ -148,7 +116,8 @@ def train_step(
     mine = None if labels is None else world.mine(labels)
     with torch.autocast(real.device.type, dtype=torch.bfloat16, enabled=gan.bf16):
         styles = world.mine(draw_styles(gan.generator, batch, mixing=gan.style_mixing, rng=rng, labels=labels))
-        fake = gan.generator.synthesis(styles, [world.mine(noise) for noise in gan.generator.make_noise(batch, rng)])
+        noise = [world.mine(noise) for noise in gan.generator.make_noise(batch, rng)]
+        fake = gan.generator.compose(styles, noise, None if given is None else world.mine(given))
 
         # 1. Discriminator, on features without a graph.
         with frozen(gan.discriminator):
@@ -158,8 +127,8 @@ def train_step(
             with torch.no_grad():
                 real_features = gan.discriminator.features(seen_real * scale + shift)
         detached = [[x.detach() for x in scales] for scales in fake_features]
-        on_real = gan.discriminator.judge(real_features, mine, real_turns)
-        on_fake = gan.discriminator.judge(detached, mine, fake_turns)
+        on_real = gan.discriminator.logits(real_features, mine, real_turns)
+        on_fake = gan.discriminator.logits(detached, mine, fake_turns)
         loss_d = loss_of_discriminator(gan.loss, on_real, on_fake)
     norm_d = descend(gan.optimizer_d, loss_d, name="loss/d", step=step, world=world)
     scalars: dict[str, Tensor] = {}
@@ -169,7 +138,7 @@ def train_step(
     # 2. Generator, through the heads as they are now, frozen for the length of the block.
     with frozen(gan.discriminator):
         with torch.autocast(real.device.type, dtype=torch.bfloat16, enabled=gan.bf16):
-            loss_g = loss_of_generator(gan.loss, gan.discriminator.judge(fake_features, mine, fake_turns))
+            loss_g = loss_of_generator(gan.loss, gan.discriminator.logits(fake_features, mine, fake_turns))
         norm_g = descend(gan.optimizer_g, loss_g, name="loss/g", step=step, world=world)
     if gan.path is not None and step % gan.path_every == 0:
         scalars["path"] = _smooth_generator(gan, batch, labels, seed=seed, step=step, world=world)
@@ -197,7 +166,7 @@ def train_step(
 
 
 def _penalise_discriminator(gan: Gan, real: Tensor, labels: Tensor | None, turns: Tensor, *, step: int, world: World) -> Tensor:
-    """Lazy R1: a step of its own on the gradient of the verdict by the log-mel. Returns the penalty."""
+    """Lazy R1: a step of its own on the gradient of the logits by the log-mel. Returns the penalty."""
     assert isinstance(gan.discriminator, StyleGan2Discriminator), "R1 by the log-mel needs a discriminator that looks at it"
     real = real.requires_grad_()
     penalty = gradient_penalty(gan.discriminator(real, labels, turns), [real])

@@ -19,24 +19,11 @@ from pydantic import (
 )
 
 from loopwright.errors import ConfigError
-
-
-class GeneratorConfig(BaseModel, frozen=True, extra="forbid"):
-    """Size and form of the generator, see `models.generator.Generator`."""
-
-    dims: Literal[1, 2] = 1  # 1: mel bands as channels (quick on a CPU); 2: the paper's maps
-    channels: tuple[PositiveInt, ...] = (384, 384, 384, 320, 256)  # one a scale, coarsest first
-    z_dim: PositiveInt = 64  # size of a latent
-    w_dim: PositiveInt = 128  # size of a style
-    mapping_layers: PositiveInt = 4  # from latent to style
-    bound: PositiveFloat | None = 3.5  # largest z-score, up or down
-    gain: PositiveFloat = 0.3  # slope of the bounded output at zero: a fresh generator starts inside the range
-    circular: bool = True  # time wraps; False: zeros before and after, as published
-    unbounded: bool = False  # as published: no soft bound (TOML has no null)
+from loopwright.models.config import GeneratorConfig
 
 
 class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
-    """What judges the generator while it learns."""
+    """What the generator learns from."""
 
     kind: Literal["projected", "stylegan2"] = "projected"  # heads on frozen features, or StyleGAN2's own (row B)
     networks: tuple[str, ...] = ("yamnet",)  # frozen feature networks, as in `loopwright features list`
@@ -68,7 +55,7 @@ class DiscriminatorConfig(BaseModel, frozen=True, extra="forbid"):
 class AugmentConfig(BaseModel, frozen=True, extra="forbid"):
     """Changes to what the discriminator sees, real and fake alike, that keep loops loops."""
 
-    roll: bool = True  # turn the circle by a random number of frames, so the seam is judged like any other place
+    roll: bool = True  # turn the circle by a random number of frames, so the seam is heard like any other place
     gain_db: NonNegativeFloat = 6.0  # up to this much quieter
     noise: NonNegativeFloat = 0.5  # standard deviation of noise on z-scores at the start ...
     noise_kimg: NonNegativeFloat = 10.0  # ... fading to nothing over this many thousand images
@@ -99,29 +86,6 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     bf16: bool = False  # bfloat16 arithmetic: quicker on hardware that has it
 
 
-# Settings that did not prove themselves and are gone (decisions 81, 82), at the values that changed nothing: such files load.
-RETIRED: dict[str, dict[str, Any]] = {
-    "generator": {"start": "constant"},
-    "discriminator": {
-        "echo": False,
-        "stddev": "whole",
-        "small": 0.0,
-        "small_channels": [16, 32, 64, 128],
-        "feature_gamma": 0.0,
-    },
-    "augment": {
-        "roll_together": False,
-        "probability": 0.5,
-        "tilt_db": 0.0,
-        "mel_shift": 0.0,
-        "band_mask": 0.0,
-        "step_mask": 0.0,
-        "blur": 0.0,
-        "blur_kimg": 0.0,
-    },
-}
-
-
 class Recipe(BaseModel, frozen=True, extra="forbid"):
     """All settings of a GAN run."""
 
@@ -131,21 +95,12 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_retired(cls, values: Any) -> Any:
-        values = dict(values)
-        for part, retired in RETIRED.items():
-            if isinstance(values.get(part), dict):
-                values[part] = {k: v for k, v in values[part].items() if k not in retired or v != retired[k]}
-        return values
-
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        judge = self.discriminator
-        if judge.kind == "projected" and not judge.networks:
+        settings = self.discriminator
+        if settings.kind == "projected" and not settings.networks:
             raise ValueError("discriminator.networks is empty. Name a network, such as 'yamnet', or set kind = 'stylegan2'")
-        if judge.r1_gamma and judge.kind == "projected":
+        if settings.r1_gamma and settings.kind == "projected":
             raise ValueError("discriminator.r1_gamma is for kind = 'stylegan2'")
         return self
 

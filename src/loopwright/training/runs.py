@@ -1,4 +1,4 @@
-"""Run folders: `runs/00003-drums-house/` with config, metrics, samples and checkpoints (DESIGN section 8)."""
+"""Run folders: `runs/00003-drums-house/` with config, metrics, samples and checkpoints."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import json
 import platform
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from loopwright.errors import ConfigError, InputError
+from loopwright.errors import InputError
 from loopwright.files import write_json, write_text
+from loopwright.settings_diff import refuse_other_settings
 from loopwright.training.recipe import Recipe, parse_recipe
 
 
@@ -64,10 +66,17 @@ class RunFolder:
 
     def truncate_metrics(self, step: int) -> None:
         """Drop lines after `step`: they were logged after the checkpoint that training continues from."""
+        if not self.metrics.exists():
+            return
         rows = [row for row in self.read_metrics() if row["step"] <= step]
         write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
 
-    def log(self, row: dict[str, Any]) -> None:
+    def describe(self, values: Mapping[str, Any]) -> None:
+        """Write the run's settings, and what its results depend on besides."""
+        write_json(self.config, values)
+        write_json(self.path / "env.json", environment())
+
+    def log(self, row: Mapping[str, Any]) -> None:
         """Append one tick."""
         with self.metrics.open("a", encoding="utf-8") as out:
             out.write(json.dumps(row) + "\n")
@@ -88,18 +97,8 @@ def environment() -> dict[str, Any]:
     }
 
 
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as dotted keys."""
-    out: dict[str, Any] = {}
-    for key, value in values.items():
-        out |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return out
-
-
 # What may change when a run is continued: how long, how it ends, how often to look, and the average, which nothing learns from.
-MAY_CHANGE = {
-    "train.kimg", "train.anneal_kimg", "train.eval_kimg", "train.tick_kimg", "train.ema_kimg", "train.ema_rampup",
-}  # fmt: skip
+MAY_CHANGE = {f"recipe.train.{key}" for key in ("kimg", "anneal_kimg", "eval_kimg", "tick_kimg", "ema_kimg", "ema_rampup")}
 
 
 def open_run(root: Path, recipe: Recipe, facts: dict[str, Any], *, new: bool = False) -> tuple[RunFolder, bool]:
@@ -122,24 +121,14 @@ def open_run(root: Path, recipe: Recipe, facts: dict[str, Any], *, new: bool = F
     if found is not None:
         folder = RunFolder(found)
         before = json.loads(folder.config.read_text(encoding="utf-8"))
-        # a run begun by an older version: what its recipe did not know yet has the default, which changes nothing
-        before["recipe"] = parse_recipe(before["recipe"], str(folder.config)).model_dump(mode="json")
-        have = flat(before)
-        want = flat(json.loads(json.dumps(values)))
-        differ = [k for k in sorted(have.keys() | want.keys()) if have.get(k) != want.get(k)]
-        hard = [k for k in differ if k.removeprefix("recipe.") not in MAY_CHANGE]
-        if hard:
-            shown = ", ".join(f"{k}: {have.get(k)} -> {want.get(k)}" for k in hard[:6])
-            raise ConfigError(
-                f"{found} was begun with other settings ({shown}). Pass --new to begin another run, or put them back."
-            )
+        instead = "Pass --new to begin another run, or put them back."
+        refuse_other_settings(found, before, values, instead=instead, may_change=MAY_CHANGE)
         write_json(folder.config, values)
         return folder, True
     numbers = [int(p.name[:5]) for p in root.glob("[0-9][0-9][0-9][0-9][0-9]-*")]
-    path = root / f"{max(numbers, default=-1) + 1:05d}-{slug(recipe.name)}"
-    write_json(path / "config.json", values)
-    write_json(path / "env.json", environment())
-    return RunFolder(path), False
+    folder = RunFolder(root / f"{max(numbers, default=-1) + 1:05d}-{slug(recipe.name)}")
+    folder.describe(values)
+    return folder, False
 
 
 def slug(name: str) -> str:

@@ -8,45 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from loopwright.config import MelConfig
 from loopwright.data import PreparedData
 from loopwright.features import build_embedder
 from loopwright.metrics import fad, inception_score, kad, prdc
-from loopwright.models.generator import Generator
-from loopwright.training.seeds import generator_for
-from loopwright.vocoder.base import HIGHEST_LOG_MEL
-
-
-@torch.no_grad()
-def generate_batch(
-    generator: Generator,
-    n: int,
-    *,
-    seed: int,
-    first: int = 0,
-    batch: int = 25,
-    truncation: float = 1.0,
-    labels: Tensor | None = None,
-) -> Tensor:
-    """`n` normalised log-mels (n, M, T) on the CPU, numbers first, first + 1, ...; each depends on (seed, number) alone."""
-    device = generator.constant.device
-    parts = []
-    for start in range(0, n, batch):
-        rngs = [generator_for(seed, first + i, "eval") for i in range(start, min(n, start + batch))]
-        z = torch.cat([torch.randn(1, generator.z_dim, generator=rng) for rng in rngs]).to(device)
-        noise = [torch.cat(maps) for maps in zip(*(generator.make_noise(1, rng) for rng in rngs), strict=True)]
-        some = None if labels is None else labels[start : start + len(z)].to(device)
-        w = generator.truncate(generator.mapping(z, some), truncation)
-        parts.append(generator.synthesis(w[:, None].expand(-1, generator.n_styles, -1), noise).float().cpu())
-    return torch.cat(parts)
-
-
-def to_log_mels(normalised: Tensor, mean: Tensor, std: Tensor, mel: MelConfig) -> Tensor:
-    """Log-mels (n, M, T) of a generator's output, band statistics (M,), as when a model is used.
-
-    Quieter than silence is silence, and what an unbounded generator draws ends somewhere.
-    """
-    return (normalised * std[:, None] + mean[:, None]).clamp(float(np.log10(mel.log_floor)), HIGHEST_LOG_MEL)
 
 
 def coverage_by_group(real: np.ndarray, fake: np.ndarray, groups: Sequence[str], *, k: int = 5) -> dict[str, float]:
@@ -90,16 +54,16 @@ class TickJudge:
         self.styles = styles if all(styles) and len(set(styles)) > 1 else []
         train = data.indices("train")
         others = np.sort(rng.choice(train, min(self.n, len(train)), replace=False))
-        self.embedders = {name: build_embedder(name, data.mel).to(device) for name in names}
+        self.embedders = {name: build_embedder(name, data.representation).to(device) for name in names}
         self.real = {name: self._embed(name, self._crop(data.log_mel(rows)))[0] for name in names}
         self.baseline: dict[str, float] = {}
         for name in names:  # what a set of real training bars scores against the same reference: the best to hope for
             self.baseline |= self._compare(name, *self._embed(name, self._crop(data.log_mel(others))), "real-")
 
     def _crop(self, log_mel: np.ndarray) -> np.ndarray:
-        if self.data.mel.model_frames == self.data.mel.bar_frames:
+        if self.data.representation.model_frames == self.data.representation.bar_frames:
             return log_mel
-        return log_mel[..., : self.data.bars * self.data.mel.model_frames]
+        return log_mel[..., : self.data.bars * self.data.representation.model_frames]
 
     @torch.no_grad()
     def _embed(self, name: str, log_mel: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -126,7 +90,7 @@ class TickJudge:
         return scores
 
     def measure(self, log_mel: Tensor) -> dict[str, float]:
-        """Scores of generated log-mels (n, M, T) by every judge."""
+        """Scores of generated log-mels (n, M, T) by every network."""
         out: dict[str, float] = {}
         fake = np.zeros((0, 0))
         for name in self.embedders:

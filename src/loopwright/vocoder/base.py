@@ -1,4 +1,4 @@
-"""What every vocoder is: log-mel in, one turn of a loop out, refusing what it was not made for.
+"""What every vocoder in torch is: log-mel in, one turn of a loop out, refusing what it was not made for.
 
 Shapes: B batch, M mel bands, T frames, N = T * hop samples.
 """
@@ -6,37 +6,16 @@ Shapes: B batch, M mel bands, T frames, N = T * hop samples.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import chain
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from loopwright.config import MelConfig
-from loopwright.errors import InputError
-
-# log10 magnitude. A full-scale sine gives about 1; a decade and a half of headroom is kept for loud noise and models.
-HIGHEST_LOG_MEL = 3.0
-SLACK_BELOW_FLOOR = 2.0  # models overshoot the floor a little; decades below it are a mistake of scale
-
-
-def check_log_mel(log_mel: Tensor, mel: MelConfig, *, who: str) -> None:
-    """Raise InputError unless `log_mel` is finite (B, M, T), at least one window long and in the range of log10 mels."""
-    if log_mel.ndim != 3 or log_mel.shape[1] != mel.n_mels:
-        raise InputError(
-            f"{who} takes log-mels of shape (batch, {mel.n_mels}, frames) for '{mel.name}', got {tuple(log_mel.shape)}. "
-            "Pass --vocoder one made for this representation."
-        )
-    least = -(-mel.n_fft // mel.hop)
-    if log_mel.shape[0] == 0 or log_mel.shape[2] < least:
-        raise InputError(f"{who} needs at least one log-mel of {least} frames, got {tuple(log_mel.shape)}. Pass whole bars.")
-    if not bool(torch.isfinite(log_mel).all()):
-        raise InputError(f"{who} was given a log-mel with NaN or infinity. The model that made it has diverged.")
-    floor = float(torch.tensor(mel.log_floor).log10())
-    low, high = float(log_mel.min()), float(log_mel.max())
-    if low < floor - SLACK_BELOW_FLOOR or high > HIGHEST_LOG_MEL:
-        raise InputError(
-            f"{who} was given values from {low:.3g} to {high:.3g}; log10 mels lie in {floor:.0f} .. {HIGHEST_LOG_MEL:.0f}. "
-            "Pass log-mels as they are, not normalised ones and not natural logarithms."
-        )
+from loopwright.vocoder.check import check_log_mel
+from loopwright.vocoder.render import LoopVocoder
 
 
 class Vocoder(nn.Module, ABC):
@@ -63,5 +42,25 @@ class Vocoder(nn.Module, ABC):
 
     def forward(self, log_mel: Tensor, noise: Tensor | None = None) -> Tensor:
         """Check the input (InputError), then synthesise. (B, M, T) -> (B, T*hop)."""
-        check_log_mel(log_mel, self.mel, who=f"vocoder '{self.name}'")
+        check_log_mel(log_mel.detach().float().cpu().numpy(), self.mel, who=f"vocoder '{self.name}'")
         return self.synthesise(log_mel.float()) if noise is None else self.synthesise_from(log_mel.float(), noise)
+
+    @torch.no_grad()
+    def make_loop(self, log_mel: npt.NDArray[np.float32], noise: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
+        """One loop, as `render` asks for it. (M, T) and white noise (hop, T) -> (T*hop,)."""
+        first = next(chain(self.parameters(), self.buffers()), torch.zeros(()))
+        given = None if noise is None else torch.from_numpy(noise)[None].to(first.device)
+        loop: npt.NDArray[np.float32] = self(torch.from_numpy(log_mel)[None].to(first.device), given)[0].cpu().numpy()
+        return loop
+
+
+class Batched(Vocoder):
+    """A vocoder without a network (Griffin-Lim) for tensors: one loop after another, no gradient."""
+
+    def __init__(self, one: LoopVocoder) -> None:
+        super().__init__(one.name, one.mel)
+        self.one = one
+
+    def synthesise(self, log_mel: Tensor) -> Tensor:
+        loops = [self.one.make_loop(x.detach().cpu().numpy(), None) for x in log_mel]
+        return torch.from_numpy(np.stack(loops)).to(log_mel.device)

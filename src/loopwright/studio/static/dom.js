@@ -32,13 +32,3 @@ export function toast(text, { bad = false, action, label } = {}) {
   while ($("toasts").children.length > 4) $("toasts").firstChild.remove();
   setTimeout(() => box.remove(), action ? 30000 : bad ? 12000 : 5000);
 }
-
-// What the page remembers between visits. Private windows may refuse: then it forgets.
-export const memory = {
-  get(key, otherwise) {
-    try { return JSON.parse(localStorage.getItem(`loopwright.${key}`)) ?? otherwise; } catch { return otherwise; }
-  },
-  set(key, value) {
-    try { localStorage.setItem(`loopwright.${key}`, JSON.stringify(value)); } catch { /* forgotten */ }
-  },
-};

@@ -35,12 +35,17 @@ async function load(url) {
     weighted += heavy * (1 - Math.floor(i / width) / (height - 1));
   }
   const centre = sum ? weighted / sum : 0.4; // 0 lowest band, 1 highest
+  return { width, height, data, centre, hue: hueOf(centre) };
+}
+
+// Where the sound's weight lies (0 lowest band, 1 highest) as a hue in degrees.
+export function hueOf(centre) {
   const t = Math.min(1, Math.max(0, (centre - LOW) / (HIGH - LOW)));
-  return { width, height, data, centre, hue: (62 - 222 * t + 360) % 360 };
+  return (62 - 222 * t + 360) % 360;
 }
 
 // Each picture uses the whole range: from its quietest tenth (of what sounds at all) to its loudest hundredth.
-function stretch(data) {
+export function stretch(data) {
   const counts = new Uint32Array(256);
   let total = 0;
   for (const v of data) if (v) { counts[v]++; total++; }
@@ -53,7 +58,7 @@ function stretch(data) {
 }
 
 // OKLCH to sRGB bytes (Ottosson 2020).
-function oklch(l, c, h) {
+export function oklch(l, c, h) {
   const a = c * Math.cos((h * Math.PI) / 180), b = c * Math.sin((h * Math.PI) / 180);
   const [x, y, z] = [l + 0.3963377774 * a + 0.2158037573 * b, l - 0.1055613458 * a - 0.0638541728 * b, l - 0.0894841775 * a - 1.291485548 * b].map((v) => v ** 3);
   return [4.0767416621 * x - 3.3077115913 * y + 0.2309699292 * z, -1.2684380046 * x + 2.6097574011 * y - 0.3413193965 * z, -0.0041960863 * x - 0.7034186147 * y + 1.707614701 * z]

@@ -1,6 +1,7 @@
 // Training runs: curves that grow while they are looked at, sheets of samples, and the samples' sound.
 import { bytes, get } from "./api.js";
-import { $, el, memory, svg, toast } from "./dom.js";
+import { $, el, svg, toast } from "./dom.js";
+import { memory } from "./memory.js";
 import { isDark } from "./paint.js";
 import { toBuffer } from "./wav.js";
 

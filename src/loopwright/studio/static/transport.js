@@ -1,10 +1,10 @@
 // One clock for all pads. Time is counted in whole samples: a bar is `barFrames` samples, a loop is a whole number of bars, so
 // loops of one tempo never drift against each other. A loop that was made for another tempo plays at another speed until the
 // studio has rendered it anew.
+import { barFramesOf } from "./tempo_math.js";
+
 const RAMP_S = 0.006; // on and off without a click
 const QUANTUM = 128; // playback rates change at the edges of these blocks
-
-export const barFramesOf = (bpm, rate) => Math.round((240 * rate) / bpm);
 
 export class Transport extends EventTarget {
   constructor(context, bpm = 120) {
@@ -13,6 +13,7 @@ export class Transport extends EventTarget {
     this.rate = context.sampleRate;
     this.barFrames = barFramesOf(bpm, this.rate);
     this.playing = false;
+    this.waiting = false; // playing, but no voice has come yet: the clock begins with the first one
     this.anchorFrame = 0; // the sample of the context's clock ...
     this.anchorPosition = 0; // ... at which this many samples of music had been played
     this.voices = new Map(); // key -> { buffer, bars, gain, muted, node, source }
@@ -29,11 +30,11 @@ export class Transport extends EventTarget {
   nowFrame() { return Math.round(this.context.currentTime * this.rate); }
 
   // Samples of music played when the context's clock shows `frame`.
-  positionAt(frame) { return this.playing ? this.anchorPosition + frame - this.anchorFrame : 0; }
+  positionAt(frame) { return this.playing && !this.waiting ? this.anchorPosition + frame - this.anchorFrame : 0; }
 
   // What is heard now, in bars: the clock less the output's latency.
   heardBars() {
-    if (!this.playing) return 0;
+    if (!this.playing || this.waiting) return 0;
     const late = (this.context.outputLatency || this.context.baseLatency || 0) * this.rate;
     return Math.max(0, this.positionAt(this.context.currentTime * this.rate - late)) / this.barFrames;
   }
@@ -50,9 +51,8 @@ export class Transport extends EventTarget {
   play() {
     if (this.playing) return;
     this.playing = true;
-    this.anchorFrame = this.soon(0.03);
-    this.anchorPosition = 0;
-    this.voices.forEach((voice) => this.#start(voice, this.anchorFrame));
+    this.waiting = !this.voices.size;
+    if (!this.waiting) this.#begin();
     this.dispatchEvent(new Event("state"));
   }
 
@@ -60,7 +60,7 @@ export class Transport extends EventTarget {
     if (!this.playing) return;
     const at = this.soon(0.005);
     this.voices.forEach((voice) => this.#stopSource(voice, at));
-    this.playing = false;
+    this.playing = this.waiting = false;
     this.dispatchEvent(new Event("state"));
   }
 
@@ -69,7 +69,8 @@ export class Transport extends EventTarget {
     this.off(key);
     const voice = { buffer, bars, gain, muted, source: null, node: null };
     this.voices.set(key, voice);
-    if (this.playing) this.#start(voice, this.onGrid(this.soon(), unit));
+    if (this.waiting) this.#begin();
+    else if (this.playing) this.#start(voice, this.onGrid(this.soon(), unit));
   }
 
   off(key, unit = 0) {
@@ -102,7 +103,7 @@ export class Transport extends EventTarget {
   setTempo(bpm) {
     const next = barFramesOf(bpm, this.rate);
     if (next === this.barFrames) return;
-    if (this.playing) {
+    if (this.playing && !this.waiting) {
       const at = Math.max(this.soon(), this.anchorFrame);
       this.anchorPosition = Math.round((this.positionAt(at) / this.barFrames) * next);
       this.anchorFrame = at;
@@ -122,6 +123,13 @@ export class Transport extends EventTarget {
   offsetAt(voice, frame) {
     const turn = this.barFrames * voice.bars;
     return ((((this.positionAt(frame) % turn) + turn) % turn) * voice.buffer.length) / turn;
+  }
+
+  #begin() {
+    this.waiting = false;
+    this.anchorFrame = this.soon(0.03);
+    this.anchorPosition = 0;
+    this.voices.forEach((voice) => this.#start(voice, this.anchorFrame));
   }
 
   #start(voice, frame) {
