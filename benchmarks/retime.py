@@ -26,10 +26,10 @@ from loopwright.config import LOOP48
 from loopwright.corpus.circular import add_wrapped
 from loopwright.corpus.drums import DrumRenderer, choose_part, hit_sound, loop_rng, plan_drums, setup_of, stop_samples
 from loopwright.corpus.groove import read_groove
-from loopwright.measuring.vocoders import attack_errors, mel_errors
 from loopwright.metrics import bootstrap
 from loopwright.vocoder import load, loop_samples, render
 from loopwright.vocoder.base import Vocoder
+from loopwright.vocoder.fidelity import attack_errors, mel_errors
 
 RATE = LOOP48.rate_hz
 FADE = 480

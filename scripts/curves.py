@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from loopwright.study.plots import plot_curves
-from loopwright.study.run import Curve
+from loopwright.study.results import Curve
 
 
 def main() -> None:

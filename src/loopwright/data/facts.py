@@ -46,6 +46,7 @@ SPLIT_NAMES = {
     "val": "validation",
     "dev": "validation",
     "testing": "test",
+    "locked": "locked",  # a second test that nothing looks at unless asked for by name
 }
 _FILE_COLUMNS = ("file", "filename", "file_name", "path", "name")
 _ALIASES = {

@@ -8,7 +8,7 @@ from loopwright.metrics.copies import Nearest, Novelty, nearest, novelty, novelt
 from loopwright.metrics.frechet import FadInf, fad, fad_inf, frechet_distance
 from loopwright.metrics.inception import InceptionScore, inception_score
 from loopwright.metrics.intervals import Interval, Spread, bootstrap, per_group
-from loopwright.metrics.kernel import kad, kid, median_distance
+from loopwright.metrics.kernel import kad, median_distance
 from loopwright.metrics.loops import LoopFeatures, compare_loops, loop_features, summarise
 from loopwright.metrics.music import MusicalFeatures, compare_music, musical_features, summarise_music
 from loopwright.metrics.neighbours import Prdc, density_coverage, prdc
@@ -51,7 +51,6 @@ __all__ = [
     "kad",
     "kendall",
     "key",
-    "kid",
     "loop_features",
     "median_distance",
     "musical_features",

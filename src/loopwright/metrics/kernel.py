@@ -1,4 +1,4 @@
-"""Kernel distances: KAD (Gaussian kernel) and KID (cubic kernel), both the unbiased squared MMD.
+"""KAD: the unbiased squared MMD with a Gaussian kernel.
 
 MMD^2 = mean_{i != j} k(r_i, r_j) + mean_{i != j} k(f_i, f_j) - 2 mean_{i, j} k(r_i, f_j)  (Gretton et al. 2012, eq. 3).
 Its expectation does not depend on N, so small sets are noisy but not flattered; it can come out slightly below zero.
@@ -43,17 +43,6 @@ def kad(real: ArrayLike, fake: ArrayLike, *, bandwidth: float | None = None) -> 
         return np.exp(gram, out=gram)
 
     return KAD_SCALE * _mmd2(a, b, gaussian, centre)
-
-
-def kid(real: ArrayLike, fake: ArrayLike) -> float:
-    """Kernel inception distance: unbiased MMD^2 with k = (x.y / D + 1)^3, all items at once (arXiv:1801.01401)."""
-    a, b = as_pair(real, fake)
-    width = a.shape[1]
-
-    def cubic(x: Floats, y: Floats) -> Floats:
-        return np.asarray((x @ y.T / width + 1.0) ** 3)
-
-    return _mmd2(a, b, cubic, np.zeros(width))
 
 
 def median_distance(reference: ArrayLike) -> float:
