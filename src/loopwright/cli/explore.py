@@ -99,10 +99,11 @@ def interpolate(
 @click.argument("b")
 @click.option(
     "--levels",
-    type=click.Choice(["coarse", "middle", "fine", "pattern", "sound"]),
+    type=click.Choice(["coarse", "middle", "fine", "pattern", "sound", "kit", "room"]),
     default="fine",
     show_default=True,
-    help="What comes from B: coarse is the pattern, fine the sound. `pattern` and `sound`: of models built of the two.",
+    help="What comes from B: coarse is the pattern, fine the sound. `pattern` and `sound`: of models built of the two; "
+    "`kit` and `room`: of drums.",
 )
 @ENGINE
 @pack_options("mix")

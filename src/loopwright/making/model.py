@@ -12,10 +12,12 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from loopwright.audio import midi
 from loopwright.audio.keys import Key, parse_key
 from loopwright.audio.loudness import level_to
 from loopwright.audio.seam import rest_at_seam
@@ -35,6 +37,7 @@ from loopwright.vocoder.render import BEATS_PER_BAR, LoopVocoder
 SPEAKERS: dict[str, type[Speaker]] = {"log-mel": MelSpeaker, "pitch-grid": TonalSpeaker, "pattern-kit": KitSpeaker}
 LOW_BPM, HIGH_BPM = 40.0, 240.0
 RATES = (16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000)
+BARS = (1, 2, 4)
 BAR_VARIATION = 0.35  # how far the style of a second bar walks from the first one's
 
 
@@ -113,6 +116,22 @@ class Model(ABC):
             )
         return self.bank.draw(seed)
 
+    def clip_from_midi(self, source: Path | bytes, *, bars: int | None = None) -> Clip:
+        """A MIDI file (or its bytes) as a clip for this model: notes, or hits by the General MIDI drum map.
+
+        Args:
+            source: the file.
+            bars: take so many from the start; None for those of the file, which must be 1, 2 or 4.
+
+        Raises InputError for a model that takes none, and for a file that it cannot play.
+        """
+        if not self.speaker.is_given:
+            raise InputError(f"model '{self.name}' is given nothing to play, so it takes no MIDI. Choose a model that is.")
+        clip = self.speaker.clip_from_midi(source, bars=bars)
+        if clip.bars not in BARS:
+            raise InputError(f"{midi.name_of(source)} has {clip.bars} bars; loops have 1, 2 or 4. Say how many to take: --bars")
+        return clip
+
     def clips_for(
         self, seeds: Sequence[int], bars: int, *, key: Key | None = None, clip: Clip | None = None
     ) -> list[Clip | None]:
@@ -123,7 +142,7 @@ class Model(ABC):
         if key is not None and self.speaker.plays != "notes":
             raise InputError(f"model '{self.name}' knows no notes, so it has no key. Leave --key out.")
         if clip is not None and not self.speaker.is_given:
-            raise InputError(f"model '{self.name}' writes what it plays: it takes no MIDI. Choose a model that is given it.")
+            raise InputError(f"model '{self.name}' is given nothing to play. Leave the clip out, or choose a model that is.")
         found = [clip if clip is not None else self.clip_of(seed) for seed in seeds]
         length = self.turns(bars) * self.bars
         return [None if one is None else in_key(one.over(length), key) for one in found]
@@ -154,6 +173,13 @@ class Model(ABC):
         clips = self.clips_for([strongest(one) for one in noise], bars) if clips is None else clips
         found = self.drawn(ws, noise, bars=bars, clips=clips)
         return np.stack([self.speaker.picture(one, clip) for one, clip in zip(found, clips, strict=True)])
+
+    def unlevelled(self, ws: Float32, seeds: Sequence[int], *, bpm: float, rate_hz: int) -> Float32:
+        """Loops (B, N) of styles as they come, for who measures them: not levelled, not limited, begun where they begin."""
+        clips = self.clips_for(seeds, self.bars)
+        found = zip(self.drawn(ws, seeds, bars=self.bars, clips=clips), clips, seeds, strict=True)
+        settings: dict[str, Any] = {"bpm": bpm, "rate_hz": rate_hz, "transpose": 0, "vocoder": self.vocoder}
+        return np.stack([self.speaker.sound(one, clip, seed, **settings) for one, clip, seed in found])
 
     def turns(self, bars: int) -> int:
         """Turns of the generator's circle that hold so many bars."""
@@ -353,7 +379,7 @@ def check_settings(bpm: float, bars: int, truncation: float, rate_hz: int) -> No
     """Raise InputError for a tempo, length, truncation or rate out of range."""
     if not LOW_BPM <= bpm <= HIGH_BPM:
         raise InputError(f"bpm {bpm:g} is out of range: {LOW_BPM:g} to {HIGH_BPM:g}.")
-    if bars not in (1, 2, 4):
+    if bars not in BARS:
         raise InputError(f"bars {bars} is not possible: 1, 2 or 4.")
     if not 0 <= truncation <= 1.5:
         raise InputError(f"truncation {truncation:g} is out of range: 0 (all alike) to 1.5 (wild); 1 is as trained.")

@@ -10,16 +10,21 @@ import numpy as np
 
 from loopwright.audio.spectra import Float32
 from loopwright.making.onnx_session import Arrays, NoGraphError, Session, graph_path
+from loopwright.models import config
 from loopwright.models.config import QUIETEST, ROLES, GeneratorSizes
 
 MAPPING = ("mapping_net.", "embedding.", "w_avg")  # weights of the mapping's graph; the others are the synthesis'
+OUTSIDE = ("mean", "std")  # of a kit's pictures, which are made outside its graph
 
 
 def graph_sizes(sizes: GeneratorSizes) -> dict[str, Any]:
     """What the name of a generator's graph is a hash of."""
     left_out = {"kind", "given"} if sizes.config.kind == "log-mel" else set()
-    config = sizes.config.model_dump(mode="json", exclude=left_out)
-    return {"n_mels": sizes.bands, "frames": sizes.frames, "classes": sizes.classes, **config}
+    known = sizes.config.model_dump(mode="json", exclude=left_out)
+    if sizes.config.kind == "pattern-kit":  # whose channels are no matter of settings yet
+        fixed = {"pattern": config.PATTERN_CHANNELS, "kit": config.KIT_CHANNELS, "room": config.ROOM_CHANNELS}
+        known |= {**fixed, "roles": config.ROLES, "layers": config.LAYERS, "kit_frames": config.KIT_FRAMES}
+    return {"n_mels": sizes.bands, "frames": sizes.frames, "classes": sizes.classes, **known}
 
 
 class OnnxGenerator:
@@ -44,7 +49,7 @@ class OnnxGenerator:
             )
         parts: list[dict[str, Any] | None] = [None, None]
         if not folder:
-            named = {f"net.{key}": value for key, value in weights.items()}
+            named = {f"net.{key}": value for key, value in weights.items() if key not in OUTSIDE}
             mapping = {key for key in weights if key.startswith(MAPPING)}
             parts = [{k: v for k, v in named.items() if (k[4:] in mapping) == wanted} for wanted in (True, False)]
         self.mapping, self.synthesis = (Session(path, part) for path, part in zip(paths, parts, strict=True))
