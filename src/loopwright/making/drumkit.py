@@ -1,4 +1,4 @@
-"""The speaker of pattern-kit generators: one-shots voiced once and placed at the sample, the residual through the vocoder.
+"""The speaker of pattern-kit generators: one-shots voiced once and placed at the sample, the residual as shaped noise.
 
 Drawn are "roles" (V,) that sound, "kit" (V, L, M, K) powers of their one-shots, "tails" (V, L, E) shares of what follows the
 last lag, "gains" (R, L, T) of hits, "residual" (M, T) powers, and of a pattern that the model has made "velocity" and "offset"
@@ -24,6 +24,7 @@ from loopwright.making.clip import Clip, hits_from_midi
 from loopwright.making.draws import Blend, Float32, white_noise
 from loopwright.making.speaker import Arrays, Speaker, mel_of, through
 from loopwright.models.config import FRAMES_PER_S, TAIL_S, GeneratorConfig
+from loopwright.vocoder.hiss import HissVocoder
 from loopwright.vocoder.render import LoopVocoder, loop_samples
 
 Float64 = npt.NDArray[np.float64]
@@ -41,6 +42,7 @@ class KitSpeaker(Speaker):
     def __init__(self, representation: Representation, config: GeneratorConfig) -> None:
         super().__init__(representation, config)
         self.mel = mel_of(representation, "a model of drum hits")
+        self.hiss = HissVocoder(self.mel)  # 32 coarse bands hold no tone, and a network would take a third of all the time
 
     def given(self, clip: Clip) -> Float32:
         return activations(clip.hits, bars=clip.bars, bar_frames=self.bar_frames)
@@ -103,7 +105,7 @@ class KitSpeaker(Speaker):
         out = mixed(self.stems(drawn, clip, noise, n_samples=n, rate_hz=rate_hz, vocoder=vocoder), n)
         if float(drawn["residual"].max()) > INAUDIBLE**2:
             log_mel = 0.5 * np.log10(drawn["residual"] + self.mel.log_floor**2)
-            out += through(vocoder, log_mel.astype(np.float32), noise, bpm=bpm, rate_hz=rate_hz)
+            out += through(self.hiss, log_mel.astype(np.float32), noise, bpm=bpm, rate_hz=rate_hz)
         return out
 
     def stems(

@@ -56,12 +56,13 @@ class Model(ABC):
         vocoder: what the speaker makes sound of log-mels with; None where there are none.
         n_styles: style inputs L of the generator, coarse ones first.
         w_dim: numbers W in a style.
+        borders: style inputs at which another part of the loop begins, see `GeneratorSizes.borders`.
     """
 
     def __init__(self, file: ModelFile, name: str, vocoder: LoopVocoder | None) -> None:
         self.path, self.name, self.header, self._file = file.path, name, file.header, file
         self.mel, self.bars, self.styles, self.sizes = file.representation, file.bars, file.styles, file.sizes
-        self.n_styles, self.w_dim = self.sizes.n_styles, self.sizes.config.w_dim
+        self.n_styles, self.w_dim, self.borders = self.sizes.n_styles, self.sizes.config.w_dim, self.sizes.borders
         self.speaker, self.vocoder = SPEAKERS[self.sizes.config.kind](file.representation, self.sizes.config), vocoder
 
     # ---- what an engine computes
@@ -91,11 +92,6 @@ class Model(ABC):
     def vocoder_name(self) -> str:
         """Name of the vocoder, or of what makes the sound instead."""
         return self.vocoder.name if self.vocoder is not None else "additive"
-
-    @property
-    def border(self) -> int | None:
-        """The first style input of the sound, of a generator whose earlier ones are the pattern; None for others."""
-        return self.sizes.borders[0] if self.sizes.borders else None
 
     @functools.cached_property
     def bank(self) -> Bank | None:

@@ -119,10 +119,10 @@ def levels_of(model: Model) -> dict[str, tuple[int, int]]:
     """
     n = model.n_styles
     found = {name: ((2 * n * first + 10) // 20, (2 * n * last + 10) // 20) for name, (first, last) in LEVELS.items()}
-    if model.border is not None:
-        found |= {"pattern": (0, model.border), "sound": (model.border, n)}
-    if len(model.sizes.borders) == 2:
-        found |= {"kit": model.sizes.borders, "room": (model.sizes.borders[1], n)}
+    if model.borders:
+        found |= {"pattern": (0, model.borders[0]), "sound": (model.borders[0], n)}
+    if len(model.borders) == 2:
+        found |= {"kit": (model.borders[0], model.borders[1]), "room": (model.borders[1], n)}
     return found
 
 
@@ -146,7 +146,7 @@ def near(model: Model, place: Place, amount: float, salt: int, *, style: str | N
     """More like this: a neighbour of a place. amount 0 is the place itself, 1 an unrelated loop; `salt` picks which neighbour.
 
     The style turns towards that of a fresh seed, keeping its distance from the average style, so that neighbours are as
-    pronounced as the original.
+    pronounced as the original. What a model is given to play stays up to half the way.
     """
     if not 0 <= amount <= 1:
         raise InputError(f"amount {amount:g} is out of range: 0 (the same) to 1 (unrelated).")
@@ -154,7 +154,8 @@ def near(model: Model, place: Place, amount: float, salt: int, *, style: str | N
     centre, angle = model.w_avg.astype(np.float64), amount * math.pi / 2
     ws, other = _styles(model, place), _styles(model, fresh)
     turned = centre + math.cos(angle) * (ws - centre) + math.sin(angle) * (other - centre)
-    return place_at(turned, _blend_noise(place, fresh, angle), place.truncation, place.plays)
+    plays = (place if amount < 0.5 else fresh).plays
+    return place_at(turned, _blend_noise(place, fresh, angle), place.truncation, plays)
 
 
 def away(model: Model, place: Place, salt: int, *, style: str | None = None) -> Place:
