@@ -93,7 +93,7 @@ def test_pictures_are_what_the_generator_composes(both: list[Model]) -> None:
         floor = float(np.log10(model.mel.log_floor))
         shown = model.log_mel(ws, [3], bars=bars, clips=clips)
         # of a made pattern the softest hits are none
-        tolerance = 2e-3 if isinstance(model.generator, PitchGridGenerator) else 0.01 if model.speaker.is_given else 0.05
+        tolerance = 2e-3 if isinstance(model.generator, PitchGridGenerator) else 0.01 if model.speaker.is_given else 0.1
         np.testing.assert_allclose(shown, composed.clamp(min=floor).numpy(), atol=tolerance)
 
 
