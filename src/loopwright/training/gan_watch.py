@@ -67,7 +67,7 @@ class Watch:
         return self.trainee.step * self.recipe.train.batch / 1000
 
     def write_baseline(self) -> None:
-        """What real bars score: the best to hope for."""
+        """What training bars score: what copying would."""
         judge = self.judge
         write_json(self.folder.path / "baseline.json", {"n": judge.n, "reference": judge.split, **judge.baseline})
 

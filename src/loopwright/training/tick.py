@@ -57,7 +57,7 @@ class TickJudge:
         self.embedders = {name: build_embedder(name, data.representation).to(device) for name in names}
         self.real = {name: self._embed(name, self._crop(data.log_mel(rows)))[0] for name in names}
         self.baseline: dict[str, float] = {}
-        for name in names:  # what a set of real training bars scores against the same reference: the best to hope for
+        for name in names:  # what a set of real training bars scores against the same reference: what copying would
             self.baseline |= self._compare(name, *self._embed(name, self._crop(data.log_mel(others))), "real-")
 
     def _crop(self, log_mel: np.ndarray) -> np.ndarray:
