@@ -15,7 +15,7 @@ MOST_HELD_OUT = 0.2  # ... and never more than this share
 Record = dict[str, Any]
 
 
-def draw(source: str, seed: int) -> float:
+def share_of(source: str, seed: int) -> float:
     """A number in [0, 1) that depends on the source's name and the seed alone."""
     digest = hashlib.sha256(f"{seed}:{source}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
@@ -45,7 +45,7 @@ def make_splitter(
     units = files if field == "file" else sources
     ranked: dict[str, str] = {}
     if len(units) <= FEW_SOURCES:
-        order = sorted(units, key=lambda unit: (draw(unit, seed), unit))
+        order = sorted(units, key=lambda unit: (share_of(unit, seed), unit))
         shares = {"test": test_share, "validation": validation_share}
         counts = {name: max(round(share * len(order)), 1 if share > 0 else 0) for name, share in shares.items()}
         if len(order) < 3:  # too few to give any away
@@ -59,7 +59,7 @@ def make_splitter(
         unit = str(record[field])
         if ranked:
             return ranked[unit]
-        value = draw(unit, seed)
+        value = share_of(unit, seed)
         if value < test_share:
             return "test"
         return "validation" if value < test_share + validation_share else "train"
