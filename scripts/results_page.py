@@ -229,7 +229,10 @@ def speed_table(name: str) -> str:
 
 
 def panel_table(name: str) -> str:
-    """Ranks of a study's whole rows by families of judges at the end of the run."""
+    """Ranks by families of judges: of a study's whole rows at the end of the run, or of an evaluation's rows."""
+    if name not in STUDIES:
+        found = Record.read(name).evaluation
+        return panel_page({row.row: row.values for row in found.rows}, {"generated": found.fake.taught_by or ()})
     rows = whole_rows(study_of(name))
     return panel_page({row.label: row.last for row in rows}, {row.label: row.taught_by for row in rows})
 
