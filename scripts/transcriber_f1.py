@@ -39,7 +39,7 @@ def heard_by_basic_pitch(judge: BasicPitch, prepared: PreparedData, rows: Ints) 
     """Notes and onsets of bars of 2 s, (n, 88, 172): frames 43 to 128 of two windows, half a bar apart."""
     parts = []
     for first in range(0, len(rows), 16):
-        loops = [resample_circle(x, prepared.representation.rate_hz, RATE_HZ) for x in prepared.audio(rows[first : first + 16])]
+        loops = [resample_circle(x, 2 * RATE_HZ) for x in prepared.audio(rows[first : first + 16])]
         halves = [np.stack([np.roll(x, EDGE * HOP - turn) for x in loops]) for turn in (0, RATE_HZ)]
         heard = [judge.notes(half.astype(np.float32)) for half in halves]
         parts.append([np.concatenate([x[:, EDGE : EDGE + 86] for x in two], axis=1) for two in zip(*heard, strict=True)][:2])

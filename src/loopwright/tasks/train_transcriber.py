@@ -32,8 +32,8 @@ from loopwright.training.transcriber_loop import (
 )
 
 QUICK = 64  # bars asked about at each tick
-ONSETS_TRIED = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-FRAMES_TRIED = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+ONSETS_TRIED = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
+FRAMES_TRIED = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 LEAST_ROWS = 16
 Report = Callable[[Tick, float], None]  # and the note F1 on some held-out bars
 Posteriors = tuple[Float32, Float32]  # notes and onsets, each (n, 88, T)
