@@ -66,11 +66,12 @@ def grid_of(bars: Sequence[Iterable[Hit]]) -> Grid:
 
 
 def hits_of(grid: Grid) -> list[list[Hit]]:
-    """Hits of each bar, in order of time."""
+    """Hits of each bar, or longer circle, in order of time."""
     bars: list[list[Hit]] = []
+    steps = grid.onset.shape[-1]
     for onset, velocity, offset in zip(grid.onset, grid.velocity, grid.offset, strict=True):
         found = [
-            Hit(ROLES[r], (d + float(offset[r, d])) / STEPS % 1.0, max(float(velocity[r, d]), 1 / 127))
+            Hit(ROLES[r], (d + float(offset[r, d])) % steps / STEPS, max(float(velocity[r, d]), 1 / 127))
             for r, d in onset.nonzero().tolist()
         ]
         bars.append(sorted(found, key=lambda hit: (hit.start, ROLE_INDEX[hit.role])))
