@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--tempi", type=float, nargs="*", default=[60, 80, 100, 110, 130, 140, 160, 180])
     args = parser.parse_args()
     torch.set_num_threads(1)
-    vocoder = load("house", LOOP48)
+    vocoder = load("ring", LOOP48)
     renderer = DrumRenderer(plan_drums(read_groove(args.groove), 15_000, 0), args.oneshots, 0)
     test = [i for i, bar in enumerate(renderer.plan) if bar.split == "test"]
     picked = np.random.default_rng(0).choice(test, args.bars, replace=False).tolist()

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from loopwright.cli.corpus import corpus
 from loopwright.config import SPLITS
 from loopwright.corpus.demo import STYLES, DemoRenderer, demo_bars, render_demo
-from loopwright.corpus.folder import BAR_SAMPLES, COLUMNS, RATE_HZ, WAV_BYTES, Loop, write_corpus
+from loopwright.corpus.folder import BAR_SAMPLES, COLUMNS, RATE_HZ, WAV_BYTES, RenderedLoop, write_corpus
 from loopwright.corpus.groove import ROLES
 from loopwright.data.facts import facts_of_row
 from loopwright.errors import BusyError, InputError
@@ -35,7 +35,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 class Failing(DemoRenderer):
     """Dies at loop 7, as a killed process would."""
 
-    def loop(self, number: int) -> Loop:
+    def loop(self, number: int) -> RenderedLoop:
         if number == 7:
             raise KeyboardInterrupt
         return super().loop(number)

@@ -15,7 +15,7 @@ from loopwright.features.bridge import Bridge, time_weights
 from loopwright.features.registry import NETWORKS, network_class
 from loopwright.models.discriminator import ProjectedDiscriminator
 
-WITH_TAPS = [name for name, row in NETWORKS.items() if not row.graph and network_class(name).taps]
+WITH_TAPS = [name for name, row in NETWORKS.items() if row.on_mels and network_class(name).taps]
 
 
 def some_log_mel(mel: MelConfig, batch: int = 2, seed: int = 0) -> Tensor:

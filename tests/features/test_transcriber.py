@@ -16,7 +16,14 @@ from loopwright.audio.additive import Additive
 from loopwright.audio.constantq import ConstantQ
 from loopwright.audio.pitchgrid import PitchGrid
 from loopwright.errors import MelMismatchError, WeightsError
-from loopwright.features.notes_loop import new_notes_loop, note_events, note_targets, transcription_loss
+from loopwright.features.notes_loop import (
+    ONSETS_WEIGHT,
+    POSITIVE_SHARE,
+    new_notes_loop,
+    note_events,
+    note_targets,
+    transcription_loss,
+)
 from loopwright.features.transcriber import (
     OFFSET,
     SCALE,
@@ -212,7 +219,8 @@ def test_the_loss_is_least_where_all_is_right_and_does_not_mind_the_rows_beside(
     right = total(contour, notes, onsets)
     assert right < 1e-3
     assert total(torch.maximum(contour, beside), notes, onsets) == pytest.approx(right, abs=1e-4)
-    assert total(contour, notes, torch.zeros_like(onsets)) > 4  # all onsets missed: half of -log(4.5e-5)
+    missed = total(contour, notes, torch.zeros_like(onsets))  # all onsets: a share of -log(4.5e-5)
+    assert missed == pytest.approx(right + ONSETS_WEIGHT * POSITIVE_SHARE * 10, rel=1e-2)
     assert total(contour, notes.roll(1, dims=1), onsets) > right + 0.02
 
 
@@ -230,7 +238,8 @@ def test_the_loss_equals_plain_sums() -> None:
         return -np.where(y, np.log(p), np.log(1 - p))
 
     each = entropy(logits[2], onsets)
-    assert float(got["onsets"]) == pytest.approx(0.5 * each[onsets].mean() + 0.5 * each[~onsets].mean(), rel=1e-4)
+    share = POSITIVE_SHARE * each[onsets].mean() + (1 - POSITIVE_SHARE) * each[~onsets].mean()
+    assert float(got["onsets"]) == pytest.approx(ONSETS_WEIGHT * share, rel=1e-4)
     assert float(got["notes"]) == pytest.approx(entropy(logits[1], notes).mean(), rel=1e-4)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +103,8 @@ def _maps(model: Model, seed: int, bars: int) -> list[np.ndarray]:
 
 
 def test_no_loop_clicks_and_every_rate_is_exact(both: list[Model]) -> None:
-    for model, rate in itertools.product(both[1:], (44_100, 48_000, 96_000)):
-        for loop in model.generate(range(3), bpm=117.3, rate_hz=rate):
+    for seed, rate in enumerate((44_100, 48_000, 96_000)):
+        for loop in both[1].generate([seed], bpm=117.3, rate_hz=rate):
             assert len(loop.samples) == round(60 * rate * 4 / 117.3)
             assert loop.seam()["click_ratio"] <= 1
             assert np.abs(loop.samples).max() <= 1
@@ -314,11 +313,10 @@ def test_made_patterns_are_those_that_the_generator_drew(tmp_path: Path) -> None
     (drawn,) = model.drawn(ws, [3])
     clip = model.speaker.written(drawn)
     assert clip is not None
-    assert parts.gains is not None
-    played = np.zeros((13, 2, 256), np.float32)
-    played[parts.roles.numpy()] = parts.pattern.numpy()
     softest = activations([Hit("kick", 0.0, 0.05)]).max()
-    np.testing.assert_allclose(activations(clip.hits) * parts.gains[0].numpy(), played, atol=2 * float(softest))
+    np.testing.assert_allclose(
+        activations(clip.hits)[parts.roles] * parts.gains.numpy(), parts.pattern.numpy(), atol=2 * float(softest)
+    )
 
 
 def test_tempo_of_the_grid_is_what_models_are_trained_at(beats: Model) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopwright.corpus.circular import Floats, add_wrapped, biquad
-from loopwright.corpus.folder import Event, Loop, write_corpus
+from loopwright.corpus.folder import Event, RenderedLoop, write_corpus
 from loopwright.corpus.groove import BAR_SAMPLES, ROLES, STEP_SAMPLES
 from loopwright.corpus.notes import KEY_NAMES, MAJOR, MINOR, Chord, parse_numeral
 from loopwright.corpus.parts import PART_NAMES, PARTS, gate_samples, note_events
@@ -139,7 +139,7 @@ class DemoRenderer:
     def __len__(self) -> int:
         return self.n
 
-    def loop(self, number: int) -> Loop:
+    def loop(self, number: int) -> RenderedLoop:
         """Make loop `number`."""
         rng = np.random.default_rng([self.seed, 23, number])
         style, split = STYLES[number % len(STYLES)], _SPLITS[number // len(STYLES) % 10]
@@ -153,7 +153,7 @@ class DemoRenderer:
         y = np.fft.irfft(np.fft.rfft(x) * tone, BAR_SAMPLES)
         y *= 10 ** (rng.uniform(-6, -1) / 20) / max(float(np.abs(y).max()), 1e-9)
         labels = {"split": split, "style": style, "kit": "demo", "licence": "CC0-1.0", "attribution": ""}
-        return Loop({**labels, **row}, events, lambda: y.astype(np.float32))
+        return RenderedLoop({**labels, **row}, events, lambda: y.astype(np.float32))
 
 
 def demo_bars(n: int, seed: int = 0) -> tuple[Floats, list[dict[str, str]]]:

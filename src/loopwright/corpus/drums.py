@@ -13,10 +13,10 @@ import numpy as np
 
 from loopwright.corpus.circular import Floats, Spectrum, biquad, echo
 from loopwright.corpus.effects import Compressor, Crusher, Noise, Sweep, saturate
-from loopwright.corpus.folder import Loop
+from loopwright.corpus.folder import RenderedLoop
 from loopwright.corpus.groove import BAR_SAMPLES, ROLE_INDEX, ROLES, STEP_SAMPLES, Phrase
 from loopwright.corpus.hits import KICK, RATE_HZ, Layer, Setup, events_of, mix_hits
-from loopwright.corpus.kits import FAMILIES, Library, Part
+from loopwright.corpus.kits import FAMILIES, OneShots, Part
 from loopwright.corpus.patterns import GRAMMARS
 from loopwright.corpus.rooms import N_ROOMS, Rooms
 
@@ -42,14 +42,14 @@ DRUM_STYLES = ("afrobeat", "funk", "hiphop", "jazz", "latin", "pop", "reggae", "
 LAYERED = (ROLE_INDEX["kick"], ROLE_INDEX["snare"])
 
 
-def choose_kit(library: Library, phrase: Phrase, rng: np.random.Generator) -> str:
+def choose_kit(library: OneShots, phrase: Phrase, rng: np.random.Generator) -> str:
     """A base kit that suits the phrase's style, from the phrase's side of the split."""
     chances = STYLE_FAMILIES.get(phrase.style, _MACHINE)
     families = ("acoustic", "percussion", "electronic")
     for family in [families[rng.choice(3, p=chances)], "electronic", "acoustic", "percussion"]:
         if kits := library.bases(phrase.split, family=family):
             return kits[rng.integers(len(kits))]
-    raise AssertionError("Library guarantees a base kit on each side")
+    raise AssertionError("OneShots guarantees a base kit on each side")
 
 
 def _between(rng: np.random.Generator, low: float, high: float) -> float:
@@ -57,7 +57,7 @@ def _between(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def _layers(library: Library, kit: str, roles: Sequence[int], rng: np.random.Generator) -> dict[int, Layer]:
+def _layers(library: OneShots, kit: str, roles: Sequence[int], rng: np.random.Generator) -> dict[int, Layer]:
     """Second one-shots for kick and snare, in about a third of the loops each: a short one for attack, or a whole one."""
     out: dict[int, Layer] = {}
     for role in LAYERED:
@@ -69,7 +69,7 @@ def _layers(library: Library, kit: str, roles: Sequence[int], rng: np.random.Gen
     return out
 
 
-def setup_of(library: Library, phrase: Phrase, rooms: Rooms, rng: np.random.Generator) -> Setup:
+def setup_of(library: OneShots, phrase: Phrase, rooms: Rooms, rng: np.random.Generator) -> Setup:
     """Draw kit, levels, tuning, tone and room for a phrase."""
     kit = choose_kit(library, phrase, rng)
     machine = phrase.style in GRAMMARS
@@ -157,20 +157,20 @@ def _noise(rng: np.random.Generator, bars: int) -> Noise:
 
 
 def _tone(rng: np.random.Generator, n: int) -> Spectrum:
-    def draw(kind: str, low_hz: float, high_hz: float, q: float, gain_db: float) -> Spectrum:
+    def shaped(kind: str, low_hz: float, high_hz: float, q: float, gain_db: float) -> Spectrum:
         return biquad(kind, _between(rng, low_hz, high_hz), RATE_HZ, n, q=q, gain_db=gain_db)  # type: ignore[arg-type]
 
-    tone = draw("lowshelf", 90, 250, 0.6, rng.normal(0, 2.5)) * draw("highshelf", 2500, 7000, 0.6, rng.normal(0, 3.0))
-    tone = tone * draw("peak", 250, 3500, 0.9, rng.normal(0, 2.0)) * draw("highpass", 18, 40, 0.7071, 0)
+    tone = shaped("lowshelf", 90, 250, 0.6, rng.normal(0, 2.5)) * shaped("highshelf", 2500, 7000, 0.6, rng.normal(0, 3.0))
+    tone = tone * shaped("peak", 250, 3500, 0.9, rng.normal(0, 2.0)) * shaped("highpass", 18, 40, 0.7071, 0)
     kind = rng.random()
     if kind < 0.12:
-        tone = tone * draw("lowpass", 2200, 9000, 0.8, 0)
+        tone = tone * shaped("lowpass", 2200, 9000, 0.8, 0)
     elif kind < 0.17:
-        tone = tone * draw("highpass", 120, 350, 0.8, 0)
+        tone = tone * shaped("highpass", 120, 350, 0.8, 0)
     return tone.astype(np.complex64)
 
 
-def render(library: Library, phrase: Phrase, setup: Setup) -> Floats:
+def render(library: OneShots, phrase: Phrase, setup: Setup) -> Floats:
     """Render a phrase: float32 (phrase.samples,) at 48 kHz, peak at `setup.peak`."""
     kick, rest = mix_hits(library, phrase, setup)
     spectrum = np.fft.rfft(kick + rest)
@@ -204,13 +204,13 @@ class DrumRenderer:
 
     def __init__(self, plan: Sequence[Phrase], oneshots: Path, seed: int, bars: int = 1) -> None:
         self.plan, self.seed, self.bars = plan, seed, bars
-        self.library = Library(oneshots)
+        self.library = OneShots(oneshots)
         self.rooms = Rooms(seed, bars * BAR_SAMPLES)
 
     def __len__(self) -> int:
         return len(self.plan)
 
-    def loop(self, number: int) -> Loop:
+    def loop(self, number: int) -> RenderedLoop:
         """Decide loop `number`."""
         phrase = self.plan[number]
         setup = setup_of(self.library, phrase, self.rooms, loop_rng(self.seed, number))
@@ -226,4 +226,4 @@ class DrumRenderer:
             "source": phrase.source,
             "performer": phrase.performer,
         }
-        return Loop(row, events_of(phrase, setup), lambda: render(self.library, phrase, setup))
+        return RenderedLoop(row, events_of(phrase, setup), lambda: render(self.library, phrase, setup))

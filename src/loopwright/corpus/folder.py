@@ -35,7 +35,7 @@ Event = Sequence[str | float]
 
 
 @dataclass(frozen=True)
-class Loop:
+class RenderedLoop:
     """A loop that is decided, and not yet rendered."""
 
     row: Mapping[str, str]  # its row in `loops.csv`, without file, bpm and bars
@@ -50,7 +50,7 @@ class Renderer(Protocol):
 
     def __len__(self) -> int: ...
 
-    def loop(self, number: int) -> Loop:
+    def loop(self, number: int) -> RenderedLoop:
         """Decide loop `number`."""
         ...
 

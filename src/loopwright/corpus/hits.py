@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from loopwright.corpus.circular import Floats, Spectrum, add_wrapped
 from loopwright.corpus.effects import Compressor, Crusher, Noise, Sweep
 from loopwright.corpus.groove import BAR_SAMPLES, GROOVE_ATTRIBUTION, HAT_PEDAL, ROLE_INDEX, ROLES, Phrase
-from loopwright.corpus.kits import ATTRIBUTIONS, Library, Part, Voice, licence_of
+from loopwright.corpus.kits import ATTRIBUTIONS, OneShots, Part, Voice, licence_of
 
 RATE_HZ = 48_000
 FADE_SAMPLES = 480  # 10 ms for a cut sound to die
@@ -119,7 +119,7 @@ def _soft(voice: Voice, strength: float) -> int:
     return 0 if len(voice.files) > 1 else min(int((1 - strength) * 4), 3)
 
 
-def _voiced(library: Library, setup: Setup, role: int, part: Part, strength: float, decay_s: float) -> tuple[Floats, float]:
+def _voiced(library: OneShots, setup: Setup, role: int, part: Part, strength: float, decay_s: float) -> tuple[Floats, float]:
     """A one-shot tuned, darkened and faded, and its level in dB below the voice's loudest layer."""
     voice = part.voice
     layer = voice.layer(strength)
@@ -136,7 +136,7 @@ def _voiced(library: Library, setup: Setup, role: int, part: Part, strength: flo
 
 
 def hit_sound(
-    library: Library, setup: Setup, role: int, part: Part, velocity: int, cache: dict[tuple[object, ...], Floats]
+    library: OneShots, setup: Setup, role: int, part: Part, velocity: int, cache: dict[tuple[object, ...], Floats]
 ) -> Floats:
     """The sound of a hit at 48 kHz, tuned, layered and at its level, before jitter and cutting."""
     strength = setup.strength(role, velocity)
@@ -159,7 +159,7 @@ def hit_sound(
     return cache[key] * np.float32(strength**setup.velocity_power * setup.gain[role])
 
 
-def mix_hits(library: Library, phrase: Phrase, setup: Setup) -> tuple[Floats, Floats]:
+def mix_hits(library: OneShots, phrase: Phrase, setup: Setup) -> tuple[Floats, Floats]:
     """The kick and everything else, each (phrase.samples,), dry, tails wrapped round."""
     kick, rest = np.zeros(phrase.samples, np.float32), np.zeros(phrase.samples, np.float32)
     cache: dict[tuple[object, ...], Floats] = {}

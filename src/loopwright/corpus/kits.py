@@ -83,7 +83,7 @@ class Part:
     semitones: float
 
 
-class Library:
+class OneShots:
     """All one-shots of a folder laid out as `<kit>/<role>_<nn>.flac` with an `index.csv`.
 
     Raises InputError if the index or a file is missing or unreadable, or a side of the split has no kit with kick, snare and

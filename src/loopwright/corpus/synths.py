@@ -15,7 +15,7 @@ import soxr
 
 from loopwright.corpus.circular import Floats, Spectrum, add_wrapped, biquad, echo
 from loopwright.corpus.effects import pump, saturate
-from loopwright.corpus.folder import Event, Loop
+from loopwright.corpus.folder import Event, RenderedLoop
 from loopwright.corpus.groove import BAR_SAMPLES, STEP_SAMPLES
 from loopwright.corpus.notes import KEY_NAMES, Chord, Note
 from loopwright.corpus.parts import PART_NAMES, PARTS, gate_samples, note_events
@@ -209,7 +209,7 @@ class SynthRenderer:
     def __len__(self) -> int:
         return self.n
 
-    def loop(self, number: int) -> Loop:
+    def loop(self, number: int) -> RenderedLoop:
         """Decide loop `number`."""
         plan, rng = plan_synth(self.sources, number, self.seed, self.bars)
         row = {
@@ -222,4 +222,4 @@ class SynthRenderer:
             "attribution": "",
             "source": plan.source,
         }
-        return Loop(row, events_of(plan), lambda: render_synth(self.sources, plan, self.rooms, rng))
+        return RenderedLoop(row, events_of(plan), lambda: render_synth(self.sources, plan, self.rooms, rng))

@@ -1,7 +1,7 @@
 """The speaker of pattern-kit generators: one-shots voiced once and placed at the sample, the residual as shaped noise.
 
 Drawn are "roles" (V,) that sound, "kit" (V, L, M, K) powers of their one-shots, "tails" (V, L, E) shares of what follows the
-last lag, "gains" (R, L, T) of hits, "residual" (M, T) powers, and of a pattern that the model has made "velocity" and "offset"
+last lag, "gains" (V, L, T) of hits, "residual" (M, T) powers, and of a pattern that the model has made "velocity" and "offset"
 (R, D); see `models.pattern_kit`.
 
 Shapes: V voices, R roles, L layers, M mel bands, K lags, E tails, D steps, T frames, N samples.
@@ -23,14 +23,13 @@ from loopwright.config import Representation
 from loopwright.making.clip import Clip, hits_from_midi
 from loopwright.making.draws import Blend, Float32, white_noise
 from loopwright.making.speaker import Arrays, Speaker, mel_of, through
-from loopwright.models.config import FRAMES_PER_S, TAIL_S, GeneratorConfig
+from loopwright.models.config import FRAMES_PER_S, SOFTEST, TAIL_S, GeneratorConfig
 from loopwright.vocoder.hiss import HissVocoder
 from loopwright.vocoder.render import LoopVocoder, loop_samples
 
 Float64 = npt.NDArray[np.float64]
 
 LONGEST_FRAMES = 384  # of a one-shot: 3 s
-SOFTEST = 0.05  # velocity below which a step of a made pattern is no hit: 39 dB under the loudest
 INAUDIBLE = 10.0**-4.5  # magnitude below which a residual is let go
 
 
@@ -70,9 +69,9 @@ class KitSpeaker(Speaker):
         assert clip is not None
         frames = drawn["residual"].shape[1]
         roles = drawn["roles"].astype(np.intp)
-        pattern = activations(clip.hits, bars=clip.bars, bar_frames=self.bar_frames) * drawn["gains"]
+        pattern = activations(clip.hits, bars=clip.bars, bar_frames=self.bar_frames)[roles] * drawn["gains"]
         # in double precision: powers span twelve decades, and a transform's errors are those of the largest
-        lines = np.fft.rfft(np.square(pattern[roles], dtype=np.float64).reshape(-1, frames))  # (V * L, F)
+        lines = np.fft.rfft(np.square(pattern, dtype=np.float64).reshape(-1, frames))  # (V * L, F)
         shots = np.fft.rfft(self._round_the_circle(drawn, frames).reshape(len(lines), -1, frames))
         power = np.fft.irfft(np.einsum("vf,vmf->mf", lines, shots), n=frames) + drawn["residual"]
         floor = self.mel.log_floor
@@ -115,9 +114,10 @@ class KitSpeaker(Speaker):
         clip = clip or self.written(drawn)
         assert clip is not None
         hits, gains, frames = clip.hits, drawn["gains"], drawn["residual"].shape[1]
+        voices = {ROLES[int(role)]: voice for voice, role in enumerate(drawn["roles"])}
         weights = []
         for hit in hits:
-            soft, hard = gains[ROLES.index(hit.role), :, round(hit.start * self.bar_frames) % frames]
+            soft, hard = gains[voices[hit.role], :, round(hit.start * self.bar_frames) % frames]
             first, second = layer_weights(hit.velocity)
             weights.append((first * float(soft), second * float(hard)))
         shots = voice_kit(

@@ -154,7 +154,7 @@ def _hear(net: Trunk, x: Tensor, heard: Tensor | None, scale: int) -> Tensor:
 class KitGraph(nn.Module):
     """A pattern (1, R, Y, T) if one is given, roles (V,), ws (1, L, W, S), noise -> kit, tails, gains, residual.
 
-    As `PatternKit.parts` for one loop: kit (V, Y, M, K), tails (V, Y, E), gains (1, R, Y, T), residual (1, M, T), and of a
+    As `PatternKit.parts` for one loop: kit (V, Y, M, K), tails (V, Y, E), gains (V, Y, T), residual (1, M, T), and of a
     pattern that is made velocity and offset (1, R, D).
     """
 
@@ -187,6 +187,6 @@ class KitGraph(nn.Module):
         tails = net.tail(styles[:, -1]).reshape(roles.shape[0], net.layers, -1).softmax(dim=-1)
         voices = net.roles * net.layers
         gains = (GAIN_DECADES * LN10 * torch.tanh(room[:, :voices])).exp()
-        gains = gains.reshape(1, net.roles, net.layers, -1)
+        gains = gains.reshape(net.roles, net.layers, -1)[roles]
         residual = power(net.spread @ room[:, voices:], 1.0, room.new_zeros(()), net.rest_start, REST_LOW, REST_HIGH)
         return kit, tails, gains, residual, *made

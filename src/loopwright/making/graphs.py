@@ -112,7 +112,7 @@ def _synthesis_graph(generator: StyledGenerator, weights: bool) -> bytes:
         inputs = [torch.arange(generator.roles), *inputs]
         names = ["roles", *names]
         axes |= {"roles": {0: "voices"}, "kit": {0: "voices"}, "tails": {0: "voices"}}
-        axes |= {"gains": {3: "frames"}, "residual": {2: "frames"}}
+        axes |= {"gains": {0: "voices", 2: "frames"}, "residual": {2: "frames"}}
         axes |= {} if generator.given else {name: {2: "steps_made"} for name in KitGraph.made}
         given = (1, generator.roles, generator.layers, generator.frames) if generator.given else None
     elif isinstance(generator, PitchGridGenerator):

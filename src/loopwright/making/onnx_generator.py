@@ -78,6 +78,6 @@ class OnnxGenerator:
             inputs["roles"] = np.array(heard, dtype=np.int64)
         found = dict(zip(self.synthesis.outputs, self.synthesis.run(inputs), strict=True))
         if self.sizes.config.kind == "pattern-kit":
-            kept = {"kit", "tails"}  # by voices, not by items
+            kept = {"kit", "tails", "gains"}  # by voices, not by items
             return {k: x if k in kept else x[0] for k, x in found.items()} | {"roles": inputs["roles"].astype(np.float32)}
         return {name: x[0] for name, x in found.items()}

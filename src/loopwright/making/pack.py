@@ -19,7 +19,9 @@ from loopwright.files import write_json, write_text
 from loopwright.making.engines import load
 from loopwright.making.loop import Loop
 from loopwright.making.picture import loop_sheet
+from loopwright.metrics.music import musical_features
 
+IN_TUNE = 0.5  # concentration of partials on a semitone grid from which a tuning means something
 DEFAULT_LICENCE = """These loops were made by loopwright. Their maker claims no rights in them: use them in any work, for any
 purpose, as under CC0 1.0 (https://creativecommons.org/publicdomain/zero/1.0/). The model that made them has a card.
 """
@@ -75,7 +77,8 @@ def write_pack(
             entry = {"file": f"Loops/{path.name}", "bpm": round(loop.bpm, 6), "beats": loop.beats, "rate_hz": loop.rate_hz}
             if midi:
                 entry["midi"] = f"Loops/{loop.save_midi(path.with_suffix('.mid')).name}"
-            entries.append(entry | {"samples": len(loop.samples), "seam_click_ratio": round(seam, 4), **loop.info})
+            entry |= {"samples": len(loop.samples), "seam_click_ratio": round(seam, 4), **musical_facts(loop)}
+            entries.append(entry | loop.info)
             if on_loop is not None:
                 on_loop(out / "Loops" / path.name, loop)
         write_json(temporary / "manifest.json", {"software": f"loopwright {version('loopwright')}", **facts, "loops": entries})
@@ -93,6 +96,20 @@ def write_pack(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return out
+
+
+def musical_facts(loop: Loop) -> dict[str, float]:
+    """What a manifest says of a loop's sound: level, sharpness of its attacks and, if its partials sit on a grid, its tuning.
+
+    `level_db`: RMS in dB of full scale. `attack_db`: median rise of the level within 5 ms at the attacks. `tuning_cents`: where
+    the semitone grid of its partials lies from A440; left out for drums and noise, which have none. Figures that do not apply
+    are left out.
+    """
+    found = musical_features(loop.samples[None], loop.rate_hz, max(1, loop.beats // 4))
+    facts = {"level_db": found.level_db[0], "attack_db": found.attack_db[0]}
+    if found.tuning_r[0] >= IN_TUNE:
+        facts["tuning_cents"] = found.tuning_offset[0]
+    return {key: round(float(value), 2) for key, value in facts.items() if np.isfinite(value)}
 
 
 def generate_pack(

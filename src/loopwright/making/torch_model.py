@@ -86,8 +86,7 @@ class TorchModel(Model):
         assert isinstance(self.generator, PatternKit)
         given = None if pattern is None else pattern[i : i + 1]
         parts = self.generator.parts(styles[i : i + 1], [x[i : i + 1] for x in noise], bars=turns, pattern=given)
-        assert parts.gains is not None
-        found = {"kit": parts.kit, "tails": parts.tails, "gains": parts.gains[0], "residual": parts.residual[0]}
+        found = {"kit": parts.kit, "tails": parts.tails, "gains": parts.gains, "residual": parts.residual[0]}
         if parts.velocity is not None and parts.offset is not None:
             found |= {"velocity": parts.velocity[0], "offset": parts.offset[0]}
         return {name: _array(x) for name, x in {**found, "roles": parts.roles}.items()}

@@ -140,10 +140,11 @@ def read_run(run: Path) -> list[Line]:
     if baseline.is_file():
         values = json.loads(baseline.read_text(encoding="utf-8"))
         own.n = int(values.get("n", own.n))
-        if values.get("reference") == "train":  # too few held-out bars: what is near to training bars is no good sign
-            own.measured = "curve, against training bars"
+        if values.get("reference") == "none":  # too few held-out bars
+            own.measured = "nothing: too few held-out bars"
             return lines
-        numbers = {key[len("real-") :]: Estimate(value=float(x)) for key, x in values.items() if key.startswith("real-")}
+        measured = {key.removeprefix("training-"): float(x) for key, x in values.items() if key.startswith("training-")}
+        numbers = {key: Estimate(value=x) for key, x in measured.items()}
         lines.insert(0, Line(f"{TRAINING} ({own.data})", (), "curve", n=own.n, real=True, data=own.data, values=numbers))
     return lines
 

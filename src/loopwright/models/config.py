@@ -14,6 +14,7 @@ KIT_FRAMES = 96  # lags of a one-shot
 FRAMES_PER_S = 128.0
 TAIL_S = (0.15, 0.5, 1.5, 4.5)  # times in which the continuations of a one-shot fall by 60 dB
 QUIETEST = 1e-6  # activation below which a role does not sound
+SOFTEST = 0.05  # velocity below which a hit of a made pattern is none (-39 dB)
 SOFT_FLOOR = 1e-11  # power added to a pitch grid's rows before the logarithm: a soft floor at 3e-6, below the data's own
 PATTERN_CHANNELS, PATTERN_STEPS = (256, 256), 32  # of a pattern made from a latent; steps a bar
 KIT_CHANNELS = (192, 192, 192, 160, 128)

@@ -30,10 +30,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from loopwright.audio.drum_events import ROLE_INDEX, Hit, layer_weights
 from loopwright.models import config
-from loopwright.models.config import FRAMES_PER_S, QUIETEST, TAIL_S
+from loopwright.models.config import FRAMES_PER_S, QUIETEST, SOFTEST, TAIL_S
 from loopwright.models.generator import StyledGenerator
 from loopwright.models.layers import EqualLinear, Mapping
+from loopwright.models.patterns import Grid, hits_of
 from loopwright.models.trunk import Trunk
 
 LN10 = math.log(10)
@@ -68,7 +70,7 @@ class Parts:
         kit: (N, L, M, K) powers of the one-shots.
         tails: (N, L, E) shares of the exponential continuations after the last lag; they sum to 1.
         residual: (B, M, T) powers.
-        gains: (B, R, L, T) what the network has multiplied activations by; in `pattern` already.
+        gains: (N, L, T) what the network made of the pattern: factors within 1.4 dB that `pattern` has in it.
         velocity, offset: (B, R, D) of a pattern made from a latent: 0..1, and steps; None if the pattern was given.
     """
 
@@ -78,7 +80,7 @@ class Parts:
     kit: Tensor
     tails: Tensor
     residual: Tensor
-    gains: Tensor | None = None
+    gains: Tensor
     velocity: Tensor | None = None
     offset: Tensor | None = None
 
@@ -101,6 +103,23 @@ class Parts:
     def power(self) -> Tensor:
         """Power of the whole loop: (B, M, T)."""
         return convolve(self, len(self.residual)) + self.residual
+
+    def made_hits(self, item: int) -> list[Hit]:
+        """The hits of a pattern that was made from a latent, without those too soft to hear. Starts in bars."""
+        assert self.velocity is not None
+        assert self.offset is not None
+        velocity, offset = self.velocity[item : item + 1].cpu(), self.offset[item : item + 1].cpu()
+        return hits_of(Grid(velocity > SOFTEST, velocity, offset))[0]
+
+    def hit_weights(self, item: int, hits: Sequence[Hit], bar_frames: int) -> list[tuple[float, float]]:
+        """Amplitudes (soft, hard) of hits with the network's gains, for `audio.placing`."""
+        out = []
+        for hit in hits:
+            (voice,) = ((self.items == item) & (self.roles == ROLE_INDEX[hit.role])).nonzero()[:, 0].tolist()
+            frame = round(hit.start * bar_frames) % self.gains.shape[-1]
+            gains = self.gains[voice, :, frame].tolist()
+            out.append((layer_weights(hit.velocity)[0] * gains[0], layer_weights(hit.velocity)[1] * gains[1]))
+        return out
 
     def residual_share(self) -> Tensor:
         """Share of the residual in the power of the whole, a number for each item: (B,)."""
@@ -274,15 +293,16 @@ class PatternKit(StyledGenerator):
             styles[items], roles, [None if x is None else x[items, :, roles][:, :, None] for x in kit_noise]
         )
         gains, rest = room.split([self.roles * self.layers, room.shape[1] - self.roles * self.layers], dim=1)
-        gains = (GAIN_DECADES * LN10 * torch.tanh(gains)).exp().unflatten(1, (self.roles, self.layers))  # type: ignore[no-untyped-call]
+        gains = gains.reshape(len(gains), self.roles, self.layers, -1)[items, roles]
+        gains = (GAIN_DECADES * LN10 * torch.tanh(gains)).exp()
         return Parts(
-            pattern=(pattern * gains)[items, roles],
+            pattern=pattern[items, roles] * gains,
             items=items,
             roles=roles,
             kit=kit,
             tails=tails,
-            residual=power(self.spread @ rest, 1.0, rest.new_zeros(()), self.rest_start, REST_LOW, REST_HIGH),
             gains=gains,
+            residual=power(self.spread @ rest, 1.0, rest.new_zeros(()), self.rest_start, REST_LOW, REST_HIGH),
             velocity=velocity,
             offset=offset,
         )

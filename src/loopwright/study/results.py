@@ -275,7 +275,7 @@ def summary(study: StudyConfig, row: RowConfig, curves: Sequence[Curve], judges:
     measured = [[t for t in c.ticks if f"kad/{study.judge}" in t] for c in curves]
     measured = [ticks for ticks in measured if len(ticks) > 1]
     best = [min(ticks, key=lambda t: float(t[f"kad/{study.judge}"])) for ticks in measured]
-    real = [{key.removeprefix("real-"): x for key, x in c.real.items() if key.startswith("real-")} for c in curves]
+    real = [{key.removeprefix("training-"): x for key, x in c.real.items() if key.startswith("training-")} for c in curves]
     speeds = [t["images_per_s"] for c in curves for t in c.ticks if "images_per_s" in t]
 
     def share(name: str) -> float | None:

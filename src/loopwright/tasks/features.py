@@ -64,7 +64,7 @@ def fetch(name: str, folder: Path | None = None, *, progress: Progress | None = 
     row = NETWORKS[name]
     folder = cache_folder() if folder is None else Path(folder)
     if row.bundled:
-        raise WeightsError(f"{name} comes with loopwright; train your own with `loopwright train classifier`.")
+        raise WeightsError(f"{name} comes with loopwright; train your own with `{row.origin}`.")
     if not row.url:
         raise WeightsError(f"{name} has no public address. If you have its file: loopwright features import FILE --name {name}")
     original = folder / "originals" / row.url.rsplit("/", 1)[-1]
