@@ -16,6 +16,7 @@ from loopwright.config import TONE48
 from loopwright.data import PreparedData
 from loopwright.data.statistics import MelStats
 from loopwright.errors import InputError
+from loopwright.files import load_tensors, save_tensors
 from loopwright.making.bank import Bank, bank_of
 from loopwright.making.clip import Clip, clip_of_rows, key_of
 from loopwright.making.export import export_model
@@ -71,16 +72,26 @@ def test_seeds_draw_clips_evenly() -> None:
 
 
 def test_a_run_plays_the_bars_of_its_data_and_an_export_takes_them_along(tmp_path: Path) -> None:
-    from loopwright.data import PreparedWriter
+    from loopwright.data.prepared import FORMAT
 
-    file = random_model(
-        tmp_path / "run" / "checkpoints" / "best.safetensors", "house-tonal", TONE48, channels=(8, 8, 8, 8, 8), header={}
-    )
-    assert PreparedWriter is not None
-    header = modelfile.read_header(file)
-    assert bank_of(modelfile.read(file)) == Bank.from_json(header["bank"], notes=True, where=file)
+    file = random_model(tmp_path / "run/checkpoints/best.safetensors", "house-tonal", TONE48, channels=(8, 8, 8, 8, 8))
+    tensors, header = load_tensors(file)
+    save_tensors(file, tensors, {key: value for key, value in header.items() if key != "bank"})
+    assert bank_of(modelfile.read(file)) is None
+    with pytest.raises(InputError, match="its training data is not to be found"):
+        export_model(str(file), tmp_path / "out.safetensors")
+    data = tmp_path / "data"
+    data.mkdir()
+    facts = {"format": FORMAT, "mel": TONE48.model_dump(), "bars": 1, "rows": 1, "rows_per_shard": 1}
+    (data / "stats.json").write_text(json.dumps({**facts, "statistics": STATS.to_json()}))
+    (data / "manifest.jsonl").write_text(json.dumps(row()) + "\n")
+    (tmp_path / "run/config.json").write_text(json.dumps({"data": str(data)}))
+    found = bank_of(modelfile.read(file))
+    assert found is not None
+    assert [n.note for n in found.clips[0].notes] == [60, 64]
     export_model(str(file), tmp_path / "out.safetensors")
-    assert bank_of(modelfile.read(tmp_path / "out.safetensors")) == bank_of(modelfile.read(file))
+    (data / "stats.json").unlink()
+    assert bank_of(modelfile.read(tmp_path / "out.safetensors")) == found
 
 
 def test_clips_are_repeated_and_cut_and_moved() -> None:
