@@ -17,7 +17,7 @@ from loopwright.config import GRID_BPM, LOOP48, TONE48, Representation
 from loopwright.errors import InputError
 from loopwright.making import Model, mix, near, place_of, render_place, walk
 from loopwright.making.clip import Clip
-from loopwright.making.drumkit import KitSpeaker
+from loopwright.making.drumkit import KitSpeaker, held_back
 from loopwright.making.engines import load
 from loopwright.making.export import export_onnx
 from loopwright.making.onnx_model import OnnxModel
@@ -199,6 +199,18 @@ def test_stems_and_residual_are_the_whole(beats: Model) -> None:
     dry = speaker.sound(silent, clips[0], 1, bpm=120, rate_hz=44_100, transpose=0, vocoder=beats.vocoder)
     np.testing.assert_array_equal(dry, sum(stems.values()))
     assert np.abs(whole - dry).max() > 1e-4
+
+
+def test_a_residual_waits_for_its_hits_round_the_seam() -> None:
+    """A hit that a window of five frames sees from two frames before to two after; it rings on for ten."""
+    quiet, seen, ring = 1e-6, [0.1, 0.7], [1.0, *(0.8 ** np.arange(1, 11))]
+    for at in (50, 1):
+        power = np.full((3, 100), quiet, np.float32)
+        power[:, np.arange(at - 2, at + 11) % 100] = np.array([*seen, *ring], np.float32)
+        out = held_back(power, 2)
+        assert out[:, np.arange(at - 2, at) % 100].max() == pytest.approx(quiet)
+        np.testing.assert_allclose(out[0, at + 3 : at + 11], power[0, at + 3 : at + 11])  # it falls as it fell
+        assert out.min() == pytest.approx(quiet)
 
 
 def test_another_tempo_moves_hits_and_does_not_stretch_them(beats: Model) -> None:
