@@ -58,6 +58,12 @@ def test_imports_point_down_only() -> None:
 # Modules that are imported without torch, so that loops come soon and the command line answers at once.
 TORCH_FREE = [
     "__init__",
+    "audio.additive",
+    "audio.drum_events",
+    "audio.keys",
+    "audio.midi",
+    "audio.note_events",
+    "audio.placing",
     "audio.io",
     "audio.loudness",
     "audio.melscale",
@@ -80,9 +86,12 @@ TORCH_FREE = [
     "errors",
     "files",
     "making",
+    "making.bank",
     "making.bundled",
+    "making.clip",
     "making.directions",
     "making.draws",
+    "making.drumkit",
     "making.engines",
     "making.find",
     "making.loop",
@@ -94,14 +103,16 @@ TORCH_FREE = [
     "making.pack",
     "making.picture",
     "making.places",
+    "making.speaker",
     "making.styles",
+    "making.tonal",
     "models.config",
     "models.modelfile",
     "vocoder.griffinlim",
     "vocoder.modelfile",
     "vocoder.render",
 ]
-NEEDS_TORCH = ["making.export", "making.graphs", "making.heard", "making.project", "making.torch_model"]
+NEEDS_TORCH = ["making.export", "making.graph_parts", "making.graphs", "making.heard", "making.project", "making.torch_model"]
 
 
 def imported_with(module: str) -> set[str]:

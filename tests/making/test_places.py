@@ -87,8 +87,10 @@ def test_levels_are_shares_of_what_a_model_has(
 ) -> None:
     monkeypatch.setattr(model, "n_styles", n)
     assert places.levels_of(model) == levels
-    monkeypatch.setattr(model, "border", 1)
+    monkeypatch.setattr(model, "borders", (1,))
     assert places.levels_of(model) == levels | {"pattern": (0, 1), "sound": (1, n)}
+    monkeypatch.setattr(model, "borders", (0, 1))
+    assert places.levels_of(model) == levels | {"pattern": (0, 0), "sound": (0, n), "kit": (0, 1), "room": (1, n)}
 
 
 @pytest.mark.parametrize("level", ["coarse", "middle", "fine"])

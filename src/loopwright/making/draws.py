@@ -53,6 +53,16 @@ def white_noise(noise: int | Blend, hop: int, frames: int) -> Float32:
     return np.ascontiguousarray(_sum([(_uniform(seed, (frames, hop)), weight) for seed, weight in parts]).T)
 
 
+def pick(seed: int, purpose: str, count: int) -> int:
+    """One of 0 .. count - 1 that depends on (seed, purpose) alone."""
+    return int(_source(seed, purpose).integers(count))
+
+
+def strongest(noise: int | Blend) -> int:
+    """The seed itself, or that of a blend with the largest weight, the first of equals."""
+    return noise if isinstance(noise, int) else max(noise, key=lambda pair: abs(pair[1]))[0]
+
+
 def _uniform(seed: int, shape: tuple[int, int]) -> Float32:
     unit = _source(seed, "vocoder").random(shape, dtype=np.float32)
     return (unit - np.float32(0.5)) * np.float32(12**0.5)

@@ -56,6 +56,11 @@ class Session:
         except Exception as error:  # onnxruntime's errors share no base class of their own
             raise InputError(f"onnxruntime cannot use {path} ({str(error).splitlines()[0][:160]}). Export it again.") from error
 
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs, in the graph's order."""
+        return [output.name for output in self._session.get_outputs()]
+
     def run(self, inputs: Arrays) -> list[npt.NDArray[np.float32]]:
         """Compute all outputs."""
         out: list[npt.NDArray[np.float32]] = self._session.run(None, dict(inputs))

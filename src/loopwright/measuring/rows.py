@@ -98,7 +98,7 @@ def plan(real: Path, fake: Path, settings: Settings, *, held_out: Path | None, t
     ]
     if trained is not None and len(trained.rows) >= n:
         rows.append(Chosen("training", "training bars", trained.side, _sample(rng, trained.rows, n)))
-    if isinstance(fake_side, ModelSide):
+    if isinstance(fake_side, ModelSide) and fake_side.vocoder is not None:
         vocoded = VocodedSide(others.side, rows[1].rows.tolist(), fake_side.vocoder, keep=work)
         rows.append(Chosen("vocoded", f"vocoded {others.name} bars", vocoded, np.arange(n)))
     rows.append(Chosen("generated", "generated", fake_side, _sample(rng, np.arange(len(fake_side)), n)))

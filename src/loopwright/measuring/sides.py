@@ -23,7 +23,7 @@ from loopwright.audio.io import read_audio
 from loopwright.audio.mel import LogMel
 from loopwright.audio.resample import resample_circle
 from loopwright.audio.wavmeta import read_chunks
-from loopwright.config import BAR_SECONDS
+from loopwright.config import BAR_SECONDS, GRID_BPM
 from loopwright.data.facts import CORPUS_TABLE, Facts, read_table
 from loopwright.data.prepared import PreparedData
 from loopwright.data.scan import find_audio
@@ -189,7 +189,7 @@ class ModelSide(Side):
             label=self.label,
             loops=len(self.entries),
             checksum=self.checksum,
-            vocoder=self.vocoder.name,
+            vocoder=self.model.vocoder_name,
             seed=self.seed,
             truncation=self.truncation,
             training=self.model.header.get("training", {}),
@@ -222,13 +222,15 @@ class ModelSide(Side):
 
     def _make(self, start: int, stop: int) -> Float32:
         """Waveforms start..stop at the model's rate; kept on disk while an evaluation runs, so that it can be resumed."""
-        text = f"{self.checksum} {self.vocoder.name} {self.seed} {self.truncation} {start} {stop}"
+        text = f"{self.checksum} {self.model.vocoder_name} {self.seed} {self.truncation} {start} {stop}"
         return _kept(self._keep, text, lambda: np.concatenate([self._render(self.seed + i) for i in range(start, stop)]))
 
     def _render(self, seed: int) -> Float32:
         """One loop (1, N). Alone: the size of a batch changes last digits, and Griffin-Lim makes another loop of them."""
         with torch.no_grad():
             styles = self.model.styles_of([seed], truncation=self.truncation)
+            if self.vocoder is None or self.model.speaker.plays:
+                return self.model.unlevelled(styles, [seed], bpm=GRID_BPM, rate_hz=self.mel.rate_hz)
             # A bad model is to be measured, not refused: what no vocoder takes is cut off.
             log_mel = torch.from_numpy(self.model.log_mel(styles, [seed])).clamp(max=HIGHEST_LOG_MEL)
             return np.asarray(self.vocoder(log_mel.to(self.model.device)).cpu().numpy(), dtype=np.float32)

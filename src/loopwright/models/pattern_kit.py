@@ -31,6 +31,8 @@ import torch
 from torch import Tensor, nn
 
 from loopwright.audio.drum_events import ROLE_INDEX, Hit, layer_weights
+from loopwright.models import config
+from loopwright.models.config import FRAMES_PER_S, QUIETEST, SOFTEST, TAIL_S
 from loopwright.models.generator import StyledGenerator
 from loopwright.models.layers import EqualLinear, Mapping
 from loopwright.models.patterns import Grid, hits_of
@@ -40,11 +42,7 @@ LN10 = math.log(10)
 KIT_LOW, KIT_HIGH, KIT_START, KIT_FALL = -5.0, 1.0, -1.6, 3.0  # decades; a fresh one-shot falls by KIT_FALL over its frames
 REST_LOW, REST_HIGH, REST_START = -5.0, -1.0, -3.8
 GAIN_DECADES = 0.07  # 1.4 dB: how far the network may change a hit
-TAIL_S = (0.15, 0.5, 1.5, 4.5)  # times in which the continuations of a one-shot fall by 60 dB
-FRAMES_PER_S = 128.0
-GRID = 32  # steps a bar of the pattern made from a latent
-QUIETEST = 1e-6  # activation below which a role does not sound
-SOFTEST = 0.05  # velocity below which a hit is none (-39 dB)
+GRID = config.PATTERN_STEPS  # steps a bar of the pattern made from a latent
 
 
 def offset_for(start: Tensor, low: float, high: float) -> Tensor:
@@ -195,7 +193,7 @@ class PatternKit(StyledGenerator):
     Style layers: the pattern's up to `borders[0]`, the kit's up to `borders[1]`, then those of the room (residual and gains).
     """
 
-    layers = 2
+    layers = config.LAYERS
     mean: Tensor
     std: Tensor
     spread: Tensor
@@ -208,11 +206,11 @@ class PatternKit(StyledGenerator):
         n_mels: int,
         frames: int,
         given: bool = True,
-        roles: int = 13,
-        kit_frames: int = 96,
-        pattern_channels: Sequence[int] = (256, 256),
-        kit_channels: Sequence[int] = (192, 192, 192, 160, 128),
-        room_channels: Sequence[int] = (128, 128, 128, 96, 64),
+        roles: int = config.ROLES,
+        kit_frames: int = config.KIT_FRAMES,
+        pattern_channels: Sequence[int] = config.PATTERN_CHANNELS,
+        kit_channels: Sequence[int] = config.KIT_CHANNELS,
+        room_channels: Sequence[int] = config.ROOM_CHANNELS,
         residual_bands: int = 32,
         z_dim: int = 64,
         w_dim: int = 128,
