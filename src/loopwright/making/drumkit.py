@@ -19,13 +19,14 @@ import numpy.typing as npt
 
 from loopwright.audio.drum_events import ROLES, Hit, activations, layer_weights, wrapped
 from loopwright.audio.placing import mixed, place, voice_kit
+from loopwright.audio.resample import resample_turn
 from loopwright.config import Representation
 from loopwright.making.clip import Clip, hits_from_midi
 from loopwright.making.draws import Blend, Float32, white_noise
-from loopwright.making.speaker import Arrays, Speaker, mel_of, through
+from loopwright.making.speaker import Arrays, Speaker, mel_of
 from loopwright.models.config import FRAMES_PER_S, SOFTEST, TAIL_S, GeneratorConfig
 from loopwright.vocoder.hiss import HissVocoder
-from loopwright.vocoder.render import LoopVocoder, loop_samples
+from loopwright.vocoder.render import LoopVocoder, loop_samples, retime
 
 Float64 = npt.NDArray[np.float64]
 
@@ -100,12 +101,19 @@ class KitSpeaker(Speaker):
         vocoder: LoopVocoder | None,
     ) -> Float32:
         assert vocoder is not None
-        n = loop_samples(self.bars_of(drawn), bpm, rate_hz)
+        bars = self.bars_of(drawn)
+        n = loop_samples(bars, bpm, rate_hz)
         out = mixed(self.stems(drawn, clip, noise, n_samples=n, rate_hz=rate_hz, vocoder=vocoder), n)
         if float(drawn["residual"].max()) > INAUDIBLE**2:
-            log_mel = 0.5 * np.log10(drawn["residual"] + self.mel.log_floor**2)
-            out += through(self.hiss, log_mel.astype(np.float32), noise, bpm=bpm, rate_hz=rate_hz)
+            out += self._residual(drawn["residual"], noise, loop_samples(bars, bpm, self.mel.rate_hz), n)
         return out
+
+    def _residual(self, power: Float32, noise: int | Blend, native: int, n: int) -> Float32:
+        """Shaped noise of powers (M, T), of so many samples at the model's own rate: (n,)."""
+        log_mel = (0.5 * np.log10(np.maximum(power, 0.0) + self.mel.log_floor**2)).astype(np.float32)
+        frames = max(round(native / self.mel.hop), -(-self.mel.n_fft // self.mel.hop))
+        hiss = self.hiss.make_loop(retime(log_mel, frames), white_noise(noise, self.mel.hop, frames))
+        return resample_turn(hiss, n)
 
     def stems(
         self, drawn: Arrays, clip: Clip | None, noise: int | Blend, *, n_samples: int, rate_hz: int, vocoder: LoopVocoder
@@ -133,7 +141,7 @@ class KitSpeaker(Speaker):
 
     def one_shots(self, drawn: Arrays, frames: int = LONGEST_FRAMES) -> dict[str, Float32]:
         """Magnitudes of the kit with its tails drawn out: (L, M, frames) for each role that sounds."""
-        kit, lags = drawn["kit"], drawn["kit"].shape[-1]
+        kit, lags = np.maximum(drawn["kit"], 0.0), drawn["kit"].shape[-1]  # silences are a rounding below it
         fall = _decays()[:, None] ** np.arange(1, frames - lags + 1)
         tails = np.einsum("vle,et->vlt", drawn["tails"], fall)
         drawn_out = np.concatenate([kit, kit[..., -1:] * tails[:, :, None]], axis=-1)
