@@ -183,6 +183,19 @@ def test_inaudible_tails_are_not_voiced() -> None:
     assert toy.log_mels[0].shape[1] < 30
 
 
+def test_a_role_that_is_only_played_softly_is_voiced_as_far_as_it_is_heard() -> None:
+    slow = np.zeros((2, LOOP48.n_mels, 200), np.float32)
+    slow[:, 40] = 10 ** (-np.arange(200) / 40)  # 20 dB in 40 frames
+    hits = [Hit("kick", 0.0, 1.0), Hit("ride", 0.0, 1.0), Hit("ride", 0.5, 1.0)]
+
+    def frames(softly: float) -> int:
+        toy = Toy()
+        voiced({"kick": slow[..., :2], "ride": slow}, [hits[0], *(h._replace(velocity=softly) for h in hits[1:])], toy)
+        return toy.log_mels[0].shape[1]
+
+    assert frames(1.0) - frames(10 ** (-1 / 1.5)) == pytest.approx(40, abs=1)  # 20 dB softer
+
+
 def test_nothing_played_is_nothing_voiced_and_a_missing_one_shot_is_named() -> None:
     assert voiced(kit_of(kick=(1.0, 1.0)), []) == {}
     assert place({}, [], bars=1, n_samples=10, rate_hz=RATE) == {}

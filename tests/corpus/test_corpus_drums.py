@@ -139,6 +139,7 @@ def test_every_role_is_played_in_every_kit_and_from_its_own_side(shared_dir: Pat
     assert set(KIT_SIDES) <= set(library.kits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_bars", [1, 2, 4])
 def test_loops_use_kits_of_their_side_only_and_never_clip(mini_groove: Path, mini_oneshots: Path, n_bars: int) -> None:
     plan = plan_drums(read_groove(mini_groove, bars=n_bars), 60 // n_bars, 3, n_bars)

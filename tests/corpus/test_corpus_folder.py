@@ -161,6 +161,7 @@ def test_what_reads_tables_knows_every_side_that_is_written() -> None:
     assert facts_of_row({"split": "elsewhere"}, "loops.csv").split == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_bars", [2, 4])
 def test_longer_loops_are_exactly_that_long_and_their_table_says_so(
     mini_groove: Path, mini_oneshots: Path, tmp_path: Path, n_bars: int

@@ -121,6 +121,7 @@ def test_the_dry_loop_is_a_plain_sum_of_notes_round_the_circle(mini: Sources, ba
     assert compared >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bars", [1, 4])
 def test_synth_loops_are_whole_distinct_seeded_and_do_not_clip(mini_synth: Path, bars: int) -> None:
     n = 15
@@ -180,6 +181,7 @@ def check_tuning(renderer: SynthRenderer, numbers: range) -> None:
         assert np.median(np.abs(medians)) < 3, style
 
 
+@pytest.mark.slow
 def test_partials_lie_where_the_events_say(mini_synth: Path) -> None:
     check_tuning(SynthRenderer(100, mini_synth, mini_synth, mini_synth, 0), range(100))
 
@@ -203,6 +205,7 @@ def test_a_detuned_loop_would_be_heard(mini_synth: Path) -> None:
     assert np.median(found) == pytest.approx(-20, abs=3)
 
 
+@pytest.mark.slow
 def test_a_synth_folder_is_what_its_tables_say_and_the_same_bytes_each_time(mini_synth: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         assert make_synth(mini_synth, mini_synth, mini_synth, tmp_path / name, n=12, seed=0, bars=2) == 12

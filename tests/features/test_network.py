@@ -172,6 +172,7 @@ def test_truncated_and_foreign_files_are_refused(tmp_path: Path, weights_dir: Pa
         build("yamnet", LOOP16, weights=weights_dir / "mtat_fcn.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_TAPS)
 def test_every_network_teaches_a_discriminator(name: str) -> None:
     """Heads on its features learn to tell two bars from two others, and the input gets a gradient from what they learned."""

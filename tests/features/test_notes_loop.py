@@ -13,10 +13,10 @@ from loopwright.config import LOOP48, TONE48
 from loopwright.errors import ConfigError
 from loopwright.features import build, build_embedder, load_judge
 from loopwright.features.checks import verify
-from loopwright.features.notes_loop import note_events
-from loopwright.features.registry import weights_path
+from loopwright.features.notes_loop import FRAME, ONSET, note_events
+from loopwright.features.registry import HEARD_FRAMES, weights_path
 from loopwright.features.transcriber import TranscriberFeatures
-from loopwright.features.weights import BUNDLED
+from loopwright.features.weights import BUNDLED, read_weights
 
 
 def rows_of(*notes: tuple[float, float, int]) -> Tensor:
@@ -33,6 +33,13 @@ def teacher() -> TranscriberFeatures:
 def test_its_file_is_in_the_box_and_small() -> None:
     assert weights_path("notes_loop", BUNDLED) == BUNDLED / "notes_loop.safetensors"
     assert (BUNDLED / "notes_loop.safetensors").stat().st_size < 300_000
+
+
+def test_notes_are_read_off_at_the_thresholds_that_were_chosen() -> None:
+    header = read_weights(BUNDLED / "notes_loop.safetensors")[1]
+    assert header["scores"]["thresholds"] == {"onset": ONSET, "frame": FRAME}
+    assert header["heard_frames"] == HEARD_FRAMES
+    assert header["representation"] == TONE48.model_dump()
 
 
 def test_it_hears_the_chords_played(teacher: TranscriberFeatures) -> None:
@@ -55,7 +62,7 @@ def test_it_is_differentiable_and_its_slope_leads_to_notes(teacher: TranscriberF
     wanted = [x.detach() for x in teacher(target)]
     rows = (target.mean() + 0.01 * torch.randn(target.shape, generator=torch.Generator().manual_seed(0))).requires_grad_()
     maps = teacher(rows)
-    assert [tuple(x.shape) for x in maps] == [(1, tap.channels, n, 128) for tap, n in zip(teacher.taps, (264, 88), strict=True)]
+    assert [tuple(x.shape) for x in maps] == [(1, tap.channels, n, 64) for tap, n in zip(teacher.taps, (88, 44), strict=True)]
     loss = sum(((a - b) ** 2).mean() for a, b in zip(maps, wanted, strict=True))
     (slope,) = torch.autograd.grad(loss, rows)
     assert torch.isfinite(slope).all()

@@ -243,6 +243,7 @@ def test_the_loss_equals_plain_sums() -> None:
     assert float(got["notes"]) == pytest.approx(entropy(logits[1], notes).mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_it_learns_to_hear() -> None:
     """Sixty steps on rendered notes; then notes it has not heard, at better than chance by far."""
     random = np.random.default_rng(0)

@@ -34,6 +34,7 @@ def per_layer(model: Model, seed: int = 0) -> Place:
     return place_at(ws, [(seed, 1.0)], 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bars", [1, 2])
 def test_the_place_of_a_seed_gives_the_seeds_own_loop_to_the_bit(model: Model, bars: int) -> None:
     (expected,) = model.generate([7], bpm=124, bars=bars, truncation=0.8)

@@ -24,6 +24,7 @@ from loopwright.measuring.rows import halves
 from loopwright.measuring.sides import FolderSide
 
 
+@pytest.mark.slow
 def test_every_number_is_the_metric_of_the_embeddings(real: Path, fake: Path, tmp_path: Path) -> None:
     """The table against the short way: read the files, embed, call the metric."""
     got = evaluate(real, fake, tmp_path, dataclasses.replace(QUICK, pictures=True))

@@ -17,6 +17,7 @@ from loopwright.study.run import run_study
 from loopwright.training import gan_build, tick
 
 
+@pytest.mark.slow
 def test_a_whole_study_is_interrupted_goes_on_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gan_build, "build_features", cheap.build)
     monkeypatch.setattr(tick, "build_embedder", lambda name, mel: cheap.CheapEmbedder())

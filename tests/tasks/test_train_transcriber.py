@@ -14,6 +14,7 @@ from loopwright.data import PreparedData
 from loopwright.errors import ConfigError, InputError
 from loopwright.features.notes_loop import note_targets
 from loopwright.features.registry import read_transcriber
+from loopwright.features.weights import read_weights
 from loopwright.tasks.train_transcriber import (
     FRAMES_TRIED,
     choose_thresholds,
@@ -53,6 +54,8 @@ def test_a_killed_run_continues_as_if_it_had_not_been(prepared: Path, tmp_path: 
     scores = json.loads((tmp_path / "whole" / "f1.json").read_text())
     assert set(scores["test"]) == {"all", "arp", "bass"}
     assert (scores["test"]["all"]["bars"], scores["test"]["all"]["played"]) == (16, 64)
+    longer = SMALL.model_copy(update={"steps": 5})
+    assert read_weights(train_transcriber(prepared, tmp_path / "broken", longer, every=5))[1]["steps"] == 5
     with pytest.raises(ConfigError, match=r"begun with other settings \(lr: 0.006 -> 0.002\)"):
         train_transcriber(prepared, tmp_path / "broken", SMALL.model_copy(update={"lr": 0.002}))
 

@@ -35,6 +35,7 @@ Ints = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 KIND = "transcriber checkpoint"
+MAY_CHANGE = {"steps"}  # when a run is continued: a longer or shorter end
 ROWS_PER_SEMITONE = 3
 
 
@@ -149,7 +150,7 @@ class TranscriberTrainee(Trainee):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a run may not change on the way."""
+        """What a run may not change on the way, but for `MAY_CHANGE`."""
         return self.config.model_dump(mode="json")
 
 
@@ -194,8 +195,8 @@ def train(
 
 
 def resume(trainee: TranscriberTrainee, path: Path) -> None:
-    """Continue from `path`. Raises InputError, or ConfigError if it was begun with other settings."""
-    load_checkpoint(path, trainee, kind=KIND, settings=trainee.settings)
+    """Continue from `path`. Raises InputError, or ConfigError if it was begun with other settings than `MAY_CHANGE`."""
+    load_checkpoint(path, trainee, kind=KIND, settings=trainee.settings, may_change=MAY_CHANGE)
 
 
 @torch.no_grad()
