@@ -65,6 +65,14 @@ class Clip:
         notes = tuple(n._replace(note=n.note + semitones) for n in self.notes)
         return Clip(notes, self.bars, self.key.moved(semitones) if self.key else None)
 
+    def in_key(self, key: Key | None) -> Clip:
+        """The notes moved to a key, or to its relative. Raises InputError if nobody knows the key they are in."""
+        if key is None:
+            return self
+        if self.key is None:
+            raise InputError("nobody knows the key of what is played. Leave --key out.")
+        return self.moved(self.key.to(key))
+
     def midi(self, bpm: float) -> bytes:
         """The clip as a MIDI file of exactly its bars."""
         if self.events and isinstance(self.events[0], Note):

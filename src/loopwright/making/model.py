@@ -22,14 +22,14 @@ from loopwright.audio.keys import Key, parse_key
 from loopwright.audio.loudness import level_to
 from loopwright.audio.seam import rest_at_seam
 from loopwright.config import GRID_BPM, STEPS_PER_BAR
-from loopwright.errors import ConfigError, InputError
+from loopwright.errors import InputError
 from loopwright.making.bank import Bank, bank_of
 from loopwright.making.clip import Clip
 from loopwright.making.draws import Blend, Float32, check_seeds, noise_map, seed_of_bar, strongest
 from loopwright.making.drumkit import KitSpeaker
 from loopwright.making.loop import Loop, word_for
 from loopwright.making.speaker import Arrays, MelSpeaker, Speaker
-from loopwright.making.styles import StyleTable, load_table, table_path
+from loopwright.making.styles import Styled
 from loopwright.making.tonal import TonalSpeaker
 from loopwright.models.modelfile import ModelFile
 from loopwright.vocoder.render import BEATS_PER_BAR, LoopVocoder
@@ -41,7 +41,7 @@ BARS = (1, 2, 4)
 BAR_VARIATION = 0.35  # how far the style of a second bar walks from the first one's
 
 
-class Model(ABC):
+class Model(Styled, ABC):
     """A generator with its voice, whatever computes them. Made by `loopwright.load`.
 
     Attributes:
@@ -141,7 +141,7 @@ class Model(ABC):
             raise InputError(f"model '{self.name}' is given nothing to play. Leave the clip out, or choose a model that is.")
         found = [clip if clip is not None else self.clip_of(seed) for seed in seeds]
         length = self.turns(bars) * self.bars
-        return [None if one is None else in_key(one.over(length), key) for one in found]
+        return [None if one is None else one.over(length).in_key(key) for one in found]
 
     # ---- from seeds and styles to loops
 
@@ -318,50 +318,6 @@ class Model(ABC):
                 key=into,
             )
 
-    # ---- styles by name
-
-    @functools.cached_property
-    def style_table(self) -> StyleTable | None:
-        """Seeds of each style, of a model that was not trained on styles; None if nobody has looked."""
-        return None if self.styles else load_table(table_path(self.path))
-
-    def labels(self, style: str | None, seeds: Sequence[int]) -> list[int] | None:
-        """Class numbers for a conditional model: of the style, or of each seed's own. Raises ConfigError for unknown styles."""
-        if not self.styles:
-            if style is not None:
-                self._listed(style)
-            return None
-        if style is None:
-            return [seed % len(self.styles) for seed in seeds]
-        if style not in self.styles:
-            raise ConfigError(f"model '{self.name}' has no style '{style}'. It has: {', '.join(self.styles)}.")
-        return [self.styles.index(style)] * len(seeds)
-
-    def _listed(self, style: str) -> tuple[int, ...]:
-        """Seeds of a style in the table. Raises ConfigError for a model without one, and for unknown styles."""
-        if self.style_table is None:
-            raise ConfigError(
-                f"model '{self.name}' knows no styles. Leave --style out, or let a classifier find them: "
-                f"loopwright styles {self.name} --save"
-            )
-        if style not in self.style_table.seeds:
-            known = ", ".join(self.style_table.seeds) or "none"
-            raise ConfigError(f"model '{self.name}' has no style '{style}'. It has: {known}.")
-        return self.style_table.seeds[style]
-
-    def seeds_of_style(self, style: str | None, numbers: Sequence[int]) -> list[int]:
-        """The seeds behind numbers of a style: its first loop is 0, its second 1, and so on.
-
-        For a model trained on styles, and without a style, they are the numbers themselves. Raises ConfigError for an
-        unknown style, InputError for a number above what the table lists.
-        """
-        if style is None or self.styles:
-            return list(numbers)
-        listed = self._listed(style)
-        if numbers and max(numbers) >= len(listed):
-            raise InputError(f"style '{style}' of model '{self.name}' has loops 0 to {len(listed) - 1}, got {max(numbers)}.")
-        return [listed[number] for number in numbers]
-
 
 def _mean(parts: Sequence[tuple[Float32, float]]) -> Float32:
     """Weighted mean of vectors."""
@@ -381,15 +337,6 @@ def check_settings(bpm: float, bars: int, truncation: float, rate_hz: int) -> No
         raise InputError(f"truncation {truncation:g} is out of range: 0 (all alike) to 1.5 (wild); 1 is as trained.")
     if rate_hz not in RATES:
         raise InputError(f"rate {rate_hz} is not possible: {', '.join(map(str, RATES))}.")
-
-
-def in_key(clip: Clip, key: Key | None) -> Clip:
-    """A clip of notes moved to a key, or to its relative. Raises InputError for one whose key nobody knows."""
-    if key is None:
-        return clip
-    if clip.key is None:
-        raise InputError("nobody knows the key of what is played. Leave --key out.")
-    return clip.moved(clip.key.to(key))
 
 
 def _moved(clip: Clip | None, key: Key | None) -> tuple[Clip | None, int]:
