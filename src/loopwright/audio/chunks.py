@@ -124,7 +124,7 @@ def _iff(handle: BinaryIO, length: int, kind: str) -> list[Chunk]:
         out.append(Chunk(name, at + 8, size))
         if size == UNKNOWN:
             break
-        at = _next(handle, at + 8 + size, length, odd=size % 2 == 1)
+        at = _next(handle, at + 8 + size, length, odd=size % 2 == 1, order=order)
     return out
 
 
@@ -146,11 +146,19 @@ def _begins(handle: BinaryIO, at: int, length: int) -> bool:
     return handle.read(4) in _NAMES
 
 
-def _next(handle: BinaryIO, end: int, length: int, *, odd: bool) -> int:
+def _next(handle: BinaryIO, end: int, length: int, *, odd: bool, order: str) -> int:
     """Where the chunk after one that ends at `end` begins: at once, or after the byte that should follow an odd one."""
     if not odd or end >= length or _begins(handle, end + 1, length):
         return end + odd
-    return end if _begins(handle, end, length) else end + 1
+    if _begins(handle, end, length):
+        return end
+    handle.seek(end)
+    head = handle.read(9)
+    for skip in (1, 0):
+        part = head[skip : skip + 8]
+        if len(part) == 8 and _named(part[:4]) and end + skip + 8 + struct.unpack(order + "I", part[4:])[0] <= length:
+            return end + skip
+    return end + 1
 
 
 def _w64(handle: BinaryIO, length: int) -> list[Chunk]:
