@@ -26,6 +26,7 @@ from loopwright.data.mixdown import mixdown
 from loopwright.data.rows import cut_rows, fit_row
 from loopwright.data.scan import FoundFile
 from loopwright.data.settings import PrepareSettings
+from loopwright.data.stated import cut_to
 from loopwright.data.tags import read_tags
 from loopwright.errors import LoopwrightError
 
@@ -83,7 +84,7 @@ def _process(found: FoundFile, facts: Facts, settings: PrepareSettings, outcome:
     if outcome.reason:
         return
     audio = read_audio(found.path, max_seconds=settings.max_seconds)
-    tag_clues, tag_key, tag_one_shot = read_tags(found.path, audio.length_s)
+    tags = read_tags(found.path)
     if not _unchanged(found):
         outcome.reason = "changed while it was read"
         return
@@ -93,12 +94,12 @@ def _process(found: FoundFile, facts: Facts, settings: PrepareSettings, outcome:
         outcome.reason = f"too short to be a loop ({1000 * audio.length_s:.0f} ms)"
     elif peak_db < settings.silence_db:
         outcome.reason = f"silent (peak {peak_db:.0f} dB)"
-    elif says_one_shot(found.name) or tag_one_shot:
+    elif says_one_shot(found.name) or tags.one_shot:
         outcome.reason = "says that it is a one-shot"
     if outcome.reason:
         return
 
-    reading = tempo_of_file(mono, audio.rate_hz, found, facts, tag_clues, settings)
+    reading = tempo_of_file(mono, audio.rate_hz, found, facts, tags, settings)
     if isinstance(reading, str):
         outcome.reason = reading
         return
@@ -111,11 +112,13 @@ def _process(found: FoundFile, facts: Facts, settings: PrepareSettings, outcome:
         )
         return
 
+    if reading.length:
+        mono = cut_to(mono, reading.start, reading.length)
     rows = cut_rows(mono, audio.rate_hz, reading, settings, outcome.notes)
     if isinstance(rows, str):
         outcome.reason = rows
         return
-    key = facts.key or tag_key or key_from_name(found.name)
+    key = facts.key or tags.key or key_from_name(found.name)
     base = {
         "file": found.name,
         "bpm": round(reading.bpm, 4),
