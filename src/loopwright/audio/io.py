@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,13 +89,20 @@ def read_audio(path: Path, *, max_seconds: float | None = None) -> Audio:
     return Audio(samples, rate_hz)
 
 
+def _name(path: Path) -> str | bytes:
+    """A path as libsndfile takes it: as bytes where it is not UTF-8."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return str(path)
+
+
 @contextmanager
 def _opened(path: Path, counted: Counted) -> Iterator[Any]:
     """The file, open in libsndfile: as it lies, or as it should have been written."""
     if counted.plain:
-        # bytes: a name need not be UTF-8
-        name: str | bytes = str(path) if sys.platform == "win32" else os.fsencode(path)
-        with soundfile.SoundFile(name) as handle:
+        with soundfile.SoundFile(_name(path)) as handle:
             yield handle
         return
     with open_regular(path) as (raw, length), soundfile.SoundFile(Mended(raw, length, counted)) as handle:
@@ -141,7 +147,7 @@ def write_wav(path: Path, samples: npt.ArrayLike, rate_hz: int, *, subtype: str 
         raise InputError(f"refusing to write {path}: the audio holds NaN or infinity.")
     with atomic_path(Path(path)) as temporary:
         try:
-            soundfile.write(temporary, data, rate_hz, subtype=subtype, format="WAV")
+            soundfile.write(_name(temporary), data, rate_hz, subtype=subtype, format="WAV")
         except (soundfile.SoundFileError, RuntimeError) as error:  # a full disk surfaces here
             raise InputError(f"cannot write {path} ({error}). Free some space or choose another folder.") from error
         if chunks:

@@ -86,6 +86,11 @@ def resample_turn(row: Float32, n_out: int) -> Float32:
     return out[start : start + n_out]
 
 
+def retuned(row: Float32, cents: float) -> Float32:
+    """One circle played so much higher, and so much shorter: resampled. Its tempo is fitted afterwards."""
+    return resample_turn(row, round(len(row) * 2.0 ** (-cents / 1200))) if cents else row
+
+
 def fit_row(row: Float32, rate_hz: int, mel_rate_hz: int, n_out: int) -> Float32:
     """One circle at any rate and tempo -> `n_out` samples at `mel_rate_hz`, same pitch. All steps are circular.
 

@@ -42,6 +42,7 @@ _GRID_NATS = 20.0  # per unit of Tempogram.grid; chosen on 160 loops of human dr
 # Where a file is no whole loop, only its onsets show a tempo: half a nat less at this grid, 4 nats less without any
 _LOOSE_GRID, _LOOSE_EDGE = 0.1, 0.02
 _DOUBT_NATS = 3.0  # the audio speaks this much more for another tempo than for the one that was stated: a warning
+_AGREE = 0.03
 SAME_TEMPO = NEARLY  # tempi this close (relative) are the same statement
 
 
@@ -120,6 +121,12 @@ def _speaks_for(clue: Clue, c: _Candidate, exact: bool) -> bool:
         near = max(1e-4, clue.half / clue.bpm) if c.placed and c.placed.how != "whole" else 1e-4
         return abs(c.bpm / clue.bpm - 1) <= (near if exact else SAME_TEMPO) and not (clue.beats and c.beats != clue.beats)
     return bool(clue.beats) and c.beats == clue.beats
+
+
+def _default(clue: Clue, length_s: float) -> bool:
+    """Whether an `acid` chunk's tempo and beats are of another length than the file."""
+    both = clue.origin == "acid" and clue.bpm and clue.beats
+    return bool(both) and abs(60 * (clue.beats or 0) / (clue.bpm or 1) / length_s - 1) > _AGREE
 
 
 def read_tempo(

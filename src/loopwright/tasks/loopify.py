@@ -23,6 +23,7 @@ from loopwright.data.cut import cut_circle, cut_loop, join_ends
 from loopwright.data.facts import read_json_sidecar
 from loopwright.data.mixdown import mixdown
 from loopwright.data.rhythm import FRAME_HZ, Tempogram, band_levels, rises
+from loopwright.data.scan import printable
 from loopwright.data.stated import Span, cut_to
 from loopwright.data.tags import read_tags
 from loopwright.data.tempo import Reading, read_tempo
@@ -128,9 +129,9 @@ def loopify(
     exact = exact_bpm(n_out, beats, rate_out)
     seam = max(click_ratio(loop[:, c]) for c in range(loop.shape[1]))
     info = {
-        "title": out.stem,
+        "title": printable(out.stem),
         "software": "loopwright",
-        "source": source.name,
+        "source": printable(source.name),
         "bpm": round(exact, 6),
         "bars": n_bars,
         "start_s": round(start / audio.rate_hz, 4),
@@ -162,7 +163,10 @@ def _tempo(
         clues = [Clue("user", 50.0, bpm=source_bpm, firm=True)]
     else:
         clues = [*clues_from_name(source.name), *read_tags(source).clues]
-        facts = read_json_sidecar(source)
+        try:
+            facts = read_json_sidecar(source)
+        except InputError:  # what lies beside it costs the recording nothing
+            facts = None
         if facts is not None and facts.bpm:
             beats = facts.bars * beats_per_bar if facts.bars else None
             clues.insert(0, Clue("table", 40.0, bpm=facts.bpm, beats=beats, firm=True))
@@ -229,7 +233,7 @@ def describe(result: Loopified) -> str:
     """One line of JSON about a loop that was written."""
     return json.dumps(
         {
-            "file": str(result.path),
+            "file": printable(str(result.path)),
             "bpm": round(result.bpm, 4),
             "source_bpm": round(result.source_bpm, 4),
             "confidence": round(result.confidence, 3),
