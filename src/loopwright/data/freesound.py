@@ -3,8 +3,8 @@
     FSL10K/
       metadata.json              {"<sound id>": {username, name, license (URL), tags, pack_name, annotations: {bpm, ...}, ...}}
       audio/wav/<sound id>_<user id>.wav  (or <sound id>.wav, or in audio/original/)
-      annotations/<annotator>/sound-<id>.json   {instrumentation: {percussion, bass, chords, melody, fx, vocal}, bpm, signature,
-                                                 key, mode, well_cut, discard, genres}
+      annotations/<annotator>/sound-<id>.json   {instrumentation: {percussion, bass, chords, melody, fx, vocal}, bpm,
+                                                 defined_tempo, signature, key, mode, well_cut, discard, save_for_later, genres}
       fs_analysis/, ac_analysis/ (not needed)
 
 Only a name is taken from a file's path: its sound id, the digits it begins with.
@@ -77,10 +77,13 @@ def _text(value: object) -> str:
 
 
 def _facts(sound: dict[str, Any], notes: list[dict[str, Any]]) -> Facts:
+    notes = [note for note in notes if note.get("save_for_later") is not True]  # no opinion yet
     stated = sound.get("annotations")
     stated = stated if isinstance(stated, dict) else {}
     stated = {name: value for name, value in stated.items() if isinstance(value, (str, int, float))}
-    bpm = positive_number(_vote(note.get("bpm") for note in notes)) or positive_number(stated.get("bpm"))
+    bpm = positive_number(
+        _vote(note.get("bpm") for note in notes if note.get("defined_tempo") is not False)
+    ) or positive_number(stated.get("bpm"))
     signature = str(_vote(note.get("signature") for note in notes) or stated.get("signature") or "")
     beats = positive_number(signature.split("/")[0])
     key = clean(_vote(note.get("key") for note in notes) or stated.get("key") or "")

@@ -101,3 +101,11 @@ def test_torn_metadata(miniature: Path) -> None:
     (miniature / "metadata.json").write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match=r"cannot read .*metadata\.json"):
         read_freesound(miniature)
+
+
+def test_no_opinion_yet_and_no_tempo_defined_are_heeded(miniature: Path) -> None:
+    base = miniature / "annotations"
+    (base / "ann1/sound-43.json").write_text(json.dumps(annotation(bpm="90", defined_tempo=False)))
+    (base / "ann2/sound-43.json").write_text(json.dumps(annotation(bpm="90", save_for_later=True, discard=True)))
+    facts = read_freesound(miniature)["43"]
+    assert (facts.bpm, facts.discard) == (120.0, "")
