@@ -98,6 +98,26 @@ def test_fact_says_where_adpcm_ends_in_its_last_block(tmp_path: Path, kept: int)
     assert len(read_audio(put(tmp_path / "a.wav", patched(data, at, struct.pack("<I", kept)))).samples) == kept
 
 
+@pytest.mark.parametrize("n", [999, 1000])
+def test_the_byte_that_fills_up_an_odd_aiff_is_no_sample(tmp_path: Path, n: int) -> None:
+    """It is zero, which is the loudest sample of mu-law; 255 is its silence."""
+    comm = struct.pack(">hIh", 1, n, 8) + bytes.fromhex("400eac44000000000000") + b"ulaw\0\0"
+    body = b"AIFC" + b"COMM" + struct.pack(">I", len(comm)) + comm
+    body += b"SSND" + struct.pack(">III", n + 8, 0, 0) + b"\xff" * n + b"\0" * (n % 2)
+    samples = read_audio(put(tmp_path / "a.aifc", b"FORM" + struct.pack(">I", len(body)) + body)).samples
+    assert len(samples) == n
+    assert np.abs(samples).max() < 0.01
+
+
+@pytest.mark.parametrize("form", ["WAV", "AIFF"])
+def test_chunks_behind_sound_of_unknown_size_are_no_sound(tmp_path: Path, form: str) -> None:
+    data = encoded(form, "PCM_16")
+    name, order = (b"data", "<") if form == "WAV" else (b"SSND", ">")
+    tail = b"LIST" + struct.pack(order + "I", 4) + b"INFO" + b"JUNK" + struct.pack(order + "I", 300) + bytes(300)
+    path = put(tmp_path / f"a.{form}", patched(data, data.index(name) + 4, bytes(4)) + tail)
+    np.testing.assert_allclose(read_audio(path).samples[:, 0], sound(), atol=1e-4)
+
+
 @pytest.mark.parametrize("said", [0, 100, 10**9])
 def test_a_fact_that_cannot_be_is_not_believed(tmp_path: Path, said: int) -> None:
     for subtype in ("MS_ADPCM", "ULAW"):

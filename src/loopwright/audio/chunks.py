@@ -7,6 +7,7 @@ Foundry), CAF (Apple 2011). Sizes are what the file states: whoever asks looks a
 from __future__ import annotations
 
 import os
+import re
 import stat
 import struct
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ from typing import BinaryIO
 
 from loopwright.errors import InputError
 
-UNKNOWN = -1  # a size that a program could not know when it wrote it
 _LARGE = 0x7FFF_0000  # of 32 bits: programs that write into a pipe state at least this much
 _MOST = 10_000  # chunks; more are damage
 _W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
@@ -28,15 +28,18 @@ _NAMES = frozenset(
     b"|elm1|regn|umid|FLLR|chna|ds64|levl|aXML|ResU|clm |wavl|slnt|COMM|SSND|MARK|INST|MIDI|AESD|APPL|COMT|NAME|AUTH|(c) |ANNO"
     b"|FVER|SAXL|basc|trns|cate|CHAN|tlst|LGWV|SNDM".split(b"|")
 )
+_ANY_NAME = re.compile(b"|".join(re.escape(name) for name in sorted(_NAMES)))
+_MOST_BEHIND = 1 << 20  # bytes at the end in which chunks behind sound of unknown size are looked for
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk's name, where its body begins, and the size stated for it; `UNKNOWN` if it reaches as far as the file does."""
+    """A chunk's name, where its body begins, and its size: as stated, or, if `found`, as it must be where none was."""
 
     name: bytes
     at: int
     size: int
+    found: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,28 @@ def _iff(handle: BinaryIO, length: int, kind: str) -> list[Chunk]:
         elif size == 0xFFFF_FFFF and name in wide:
             size = wide[name]
         piped = size >= _LARGE and at + 8 + size > length
-        if sound and (piped or (size == 0 and not _begins(handle, at + 8, length))):
-            size = UNKNOWN
-        out.append(Chunk(name, at + 8, size))
-        if size == UNKNOWN:
-            break
+        unknown = sound and (piped or (size == 0 and not _begins(handle, at + 8, length)))
+        if unknown:
+            size = _behind(handle, at + 8, length, order) - at - 8
+        out.append(Chunk(name, at + 8, size, unknown))
         at = _next(handle, at + 8 + size, length, odd=size % 2 == 1, order=order)
     return out
+
+
+def _behind(handle: BinaryIO, at: int, length: int, order: str) -> int:
+    """Where sound of unknown size ends: at the first chunk from which whole chunks lead to the end of the file, if any."""
+    start = max(at, length - _MOST_BEHIND)
+    handle.seek(start)
+    tail = handle.read(length - start)
+    for match in _ANY_NAME.finditer(tail):
+        place = match.start()
+        while place + 8 <= len(tail) and tail[place : place + 4] in _NAMES:
+            size = struct.unpack(order + "I", tail[place + 4 : place + 8])[0]
+            place += 8 + size
+            place += size % 2 if tail[place + 1 : place + 5] in _NAMES or place + 1 == len(tail) else 0
+        if place == len(tail):
+            return start + match.start()
+    return length
 
 
 def _wide_sizes(body: bytes) -> dict[bytes, int]:
@@ -170,10 +188,9 @@ def _w64(handle: BinaryIO, length: int) -> list[Chunk]:
         size = struct.unpack("<q", head[16:])[0] - 24
         if head[4:16] != _W64_TAIL:
             break
-        name = head[:4]
-        if name == b"data" and not 0 <= size < 1 << 62:
-            size = UNKNOWN
-        out.append(Chunk(name, at + 24, size))
+        unknown = head[:4] == b"data" and not 0 < size < 1 << 62
+        size = length - at - 24 if unknown else size
+        out.append(Chunk(head[:4], at + 24, size, unknown))
         if size < 0:
             break
         at += (size + 24 + 7) // 8 * 8
@@ -189,8 +206,8 @@ def _caf(handle: BinaryIO, length: int) -> list[Chunk]:
         name, size = head[:4], struct.unpack(">q", head[4:])[0]
         if not _named(name):
             break
-        out.append(Chunk(name, at + 12, size if size >= 0 else UNKNOWN))
-        if size < 0:
-            break
+        unknown = size < 0
+        size = length - at - 12 if unknown else size
+        out.append(Chunk(name, at + 12, size, unknown))
         at += 12 + size
     return out

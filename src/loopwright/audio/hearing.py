@@ -45,6 +45,7 @@ class Heard:
         cents: where that grid lies against A440, -50 to 50.
         tonal: chance that there are notes, 0 to 1.
         drums: chance that there are drums.
+        pitches: pitch classes that hold a tenth of the partials' weight or more.
         key, key_confidence: the best of 24 keys, as "A minor"; "" where no partials are. A single chord belongs to many keys.
     """
 
@@ -52,6 +53,7 @@ class Heard:
     cents: float = 0.0
     tonal: float = 0.0
     drums: float = 0.0
+    pitches: int = 0
     key: str = ""
     key_confidence: float = 0.0
 
@@ -100,7 +102,8 @@ def listen(mono: Float32, rate_hz: int) -> Heard:
     tonal = _chance(_TONAL, r, share)
     drums = _chance(_DRUMS, r, hits, math.log10(bright + 1e-9)) if hits > _FEWEST_HITS else 0.0
     classes = np.bincount(np.round(notes - cents / 100).astype(int) % 12, weight, 12)
-    return Heard(r, cents, tonal, drums, *_key(classes / classes.sum()))
+    shares = classes / classes.sum()
+    return Heard(r, cents, tonal, drums, int(np.sum(shares >= 0.1)), *_key(shares))
 
 
 def _chance(weights: tuple[float, ...], *values: float) -> float:

@@ -41,7 +41,6 @@ AUDIO_SUFFIXES = frozenset(
 FORMATS = "WAV, FLAC, AIFF, OGG, Opus, MP3, CAF, W64 or AU"
 Float32 = npt.NDArray[np.float32]
 _BLOCK = 1 << 18  # frames read at once where the decoder does not know how many there are
-_MOST_FILLED = 8192  # frames by which the last block of a codec may be filled up
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ def _read(path: Path, handle: Any, counted: Counted, max_seconds: float | None) 
             if not len(parts[-1]):
                 break
         samples = np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
-    if 0 < counted.samples < len(samples) <= counted.samples + _MOST_FILLED:
+    if 0 < counted.samples < len(samples) <= counted.samples + counted.spare:
         samples = samples[: counted.samples]
         expected = counted.samples
     return samples, expected

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from loopwright.audio.chunks import UNKNOWN, Container, open_regular, read_container
+from loopwright.audio.chunks import Container, open_regular, read_container
 from loopwright.audio.frames import Mp3, count_flac, ogg_is_whole, walk_mp3, xing_frame
 from loopwright.errors import InputError
 
 _SLACK_BYTES = 4096  # some programs count what follows the samples
+_MOST_FILLED = 8192  # frames by which the last block of a codec may be filled up
 _MOST_BYTES = 1 << 31  # of a file that must be read whole to be counted
 # Codecs of whole blocks, whose last is filled up: there alone `fact` knows better than the bytes
 _BLOCK_CODECS = frozenset({0x02, 0x11, 0x31, 0x40, 0x45, 0x64, 0x65, 0x38})
@@ -26,13 +27,14 @@ class Counted:
         front: bytes to read before the file's own, beginning at `start` of it.
         start: bytes of the file to leave out.
         patches: (place in the file, bytes to read there instead).
-        samples: frames of audio the file holds, where the decoder would give more; 0 where it knows.
+        samples: frames of audio the file holds, where the decoder may give up to `spare` more; 0 where it knows.
     """
 
     front: bytes = b""
     start: int = 0
     patches: tuple[tuple[int, bytes], ...] = ()
     samples: int = 0
+    spare: int = 0
 
     @property
     def plain(self) -> bool:
@@ -79,17 +81,28 @@ def _chunked(path: Path, handle: BinaryIO, container: Container) -> Counted:
     if sound.size > have + _SLACK_BYTES:
         raise InputError(f"{path} is cut short: {have} of {sound.size} bytes. Get the file again.")
     patches: list[tuple[int, bytes]] = []
-    if sound.size == UNKNOWN and container.kind in ("RIFF", "RIFX", "RF64", "BW64"):
-        if container.kind in ("RF64", "BW64"):
-            patches.append((0, b"RIFF"))
-        order = container.order
-        patches += [(4, struct.pack(order + "I", min(container.length - 8, 0xFFFF_FFFF)))]
-        patches += [(sound.at - 4, struct.pack(order + "I", min(have, 0xFFFF_FFFF)))]
+    size = struct.pack(container.order + "I", min(sound.size, 0xFFFF_FFFF))
+    if sound.found and container.kind == "CAF":
+        patches.append((sound.at - 8, struct.pack(">q", sound.size)))
+    elif sound.found and container.kind != "W64":
+        form = {"RF64": b"RIFF", "BW64": b"RIFF"}.get(container.kind)
+        patches += [(0, form)] if form else []
+        patches.append((4, struct.pack(container.order + "I", min(container.length - 8, 0xFFFF_FFFF))))
+        patches.append((sound.at - 4, size))
     elif container.kind == "BW64":  # RF64 by another name
         patches.append((0, b"RF64"))
-    elif sound.size == UNKNOWN and container.kind == "CAF":
-        patches.append((sound.at - 8, struct.pack(">q", have)))
-    return Counted(patches=tuple(patches), samples=_fact(handle, container))
+    if container.kind == "AIFF":  # libsndfile takes the byte that fills up an odd chunk for a sample
+        return Counted(patches=tuple(patches), samples=_comm(handle, container), spare=1)
+    return Counted(patches=tuple(patches), samples=_fact(handle, container), spare=_MOST_FILLED)
+
+
+def _comm(handle: BinaryIO, container: Container) -> int:
+    """Samples by AIFF's own chunk."""
+    comm = container.first(b"COMM")
+    if comm is None or comm.size < 18:
+        return 0
+    handle.seek(comm.at + 2)
+    return int(struct.unpack(">I", handle.read(4).rjust(4, b"\0"))[0])
 
 
 def _fact(handle: BinaryIO, container: Container) -> int:
@@ -98,10 +111,10 @@ def _fact(handle: BinaryIO, container: Container) -> int:
     if container.kind not in ("RIFF", "RF64", "BW64") or form is None or fact is None or form.size < 16 or fact.size < 4:
         return 0
     handle.seek(form.at)
-    if struct.unpack("<H", handle.read(2))[0] not in _BLOCK_CODECS:
+    if struct.unpack("<H", handle.read(2).ljust(2, b"\0"))[0] not in _BLOCK_CODECS:
         return 0
     handle.seek(fact.at)
-    return int(struct.unpack("<I", handle.read(4))[0])
+    return int(struct.unpack("<I", handle.read(4).ljust(4, b"\0"))[0])
 
 
 def _au(path: Path, head: bytes, length: int) -> None:

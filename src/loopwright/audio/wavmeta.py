@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loopwright.audio.chunks import UNKNOWN, open_regular, read_container
+from loopwright.audio.chunks import open_regular, read_container
 from loopwright.errors import InputError
 
 ACID_ONE_SHOT = 0x01
@@ -176,8 +176,7 @@ def read_chunks(path: Path) -> WavMeta:
                 if len(body) == part.size:
                     reader(body, container.order, found)
             elif part.name == b"data" and found.get("_align"):
-                size = length - part.at if part.size == UNKNOWN else part.size
-                found["n_samples"] = size // found["_align"]
+                found["n_samples"] = part.size // found["_align"]
     found.pop("_align", None)
     return WavMeta(**found)
 

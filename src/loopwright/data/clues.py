@@ -79,11 +79,17 @@ def _weight(text: str, number: re.Match[str]) -> float:
     return 1.5 if _SERIAL.search(before) else 4.5
 
 
+def stem_of(name: str) -> str:
+    """A file's own name without its suffix. "loop 92.5bpm" has none."""
+    own = PurePosixPath(name).name
+    return re.sub(r"(?<=.)\.[a-z][a-z0-9]{0,5}$", "", own, flags=re.I)
+
+
 def clues_from_name(name: str) -> list[Clue]:
     """Clues from a path relative to the folder prepared, with "/" between folders. Nearer words weigh more."""
     path = PurePosixPath(name)
     clues: list[Clue] = []
-    texts = [("name", path.stem)] + [("folder", part) for part in reversed(path.parts[:-1])]
+    texts = [("name", stem_of(name))] + [("folder", part) for part in reversed(path.parts[:-1])]
     for origin, text in texts:
         near = 1.0 if origin == "name" else 0.7
         explicit = [_stated(a or b) for a, b in _EXPLICIT.findall(text)]
@@ -137,7 +143,7 @@ def normal_key(text: str) -> str:
 
 def key_from_name(name: str) -> str:
     """The key that a file's own name states, or "". A lone letter counts only as the last word or beside a number."""
-    stem = PurePosixPath(name).stem
+    stem = stem_of(name)
     lone = ""
     for match in _KEY.finditer(stem):
         note, accidental, mode = match.groups()

@@ -37,7 +37,7 @@ def kind_from_words(text: str) -> str:
 def kind_from_name(name: str) -> str:
     """The kind that a file's own name says, or the nearest folder's that says one."""
     path = PurePosixPath(name)
-    for text in (path.stem, *reversed(path.parts[:-1])):
+    for text in (path.name, *reversed(path.parts[:-1])):
         if kind := kind_from_words(text):
             return kind
     return ""

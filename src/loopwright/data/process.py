@@ -161,7 +161,7 @@ def _heard(
         kind = kind or heard.kind
         if kind in ("tonal", "both") and heard.key:
             out = {"key_heard": heard.key, "key_confidence": round(heard.key_confidence, 3)}
-            if heard.r >= CLEAR_TUNING[kind]:
+            if heard.r >= CLEAR_TUNING[kind] and (kind == "tonal" or heard.pitches >= 3):  # a tom is no tuning
                 outcome.tuning_cents = out["tuning_cents"] = round(heard.cents, 1)
             key = key or (heard.key if heard.key_confidence >= SURE_KEY else "")
     cents = outcome.tuning_cents or 0.0

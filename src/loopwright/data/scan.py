@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -83,6 +84,12 @@ def find_audio(folder: Path, passed: Passed | None = None) -> Iterator[FoundFile
     yield from _walk(str(folder), "", set(), passed or Passed())
 
 
+def suffix_of(name: str) -> str:
+    """A name's suffix in lower case; "" if it has none. The end of "loop 92.5bpm" is no suffix."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
+    return suffix if re.fullmatch(r"\.[a-z][a-z0-9]{0,5}|\.3gp|\.7z|\.8svx", suffix) else ""
+
+
 def _is_audio(entry: os.DirEntry[str]) -> bool:
     """Whether a file begins as audio files do."""
     if not entry.is_file() or entry.stat().st_size < 44:
@@ -112,7 +119,7 @@ def _walk(folder: str, prefix: str, seen: set[tuple[int, int]], passed: Passed) 
                 if entry.name not in IGNORED_FOLDERS:
                     subfolders.append(entry.name)
                 continue
-            suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122
+            suffix = suffix_of(entry.name)
             if suffix in AUDIO_SUFFIXES or (not suffix and _is_audio(entry)):
                 if not entry.is_file():
                     passed.no_files += 1
@@ -122,7 +129,7 @@ def _walk(folder: str, prefix: str, seen: set[tuple[int, int]], passed: Passed) 
             elif suffix in _OTHER:
                 passed.formats[suffix] += 1
         except OSError:  # a link whose own target loops
-            passed.no_files += os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES  # noqa: PTH122
+            passed.no_files += suffix_of(entry.name) in AUDIO_SUFFIXES
     del listing
     for name in subfolders:
         yield from _walk(os.path.join(folder, name), f"{prefix}{printable(name)}/", seen, passed)  # noqa: PTH118

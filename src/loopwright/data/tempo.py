@@ -100,6 +100,8 @@ def _candidates(
         out.append(_Candidate(place.bpm, place.beats, True, _BARS.get(bars, _OTHER_BARS), placed=place))
     stated = {clue.bpm for clue in clues if clue.bpm}
     heard = tempogram.best(LOW_BPM, HIGH_BPM) if tempogram is not None else []
+    # where a tempo is stated, what is heard near it is that tempo
+    heard = [bpm for bpm in heard if not any(abs(bpm / said - 1) < SAME_TEMPO for said in stated)]
     for bpm in [*sorted(stated), *heard]:
         exact = bpm * length_s / 60
         nearest = round(exact)
