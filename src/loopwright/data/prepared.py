@@ -52,7 +52,8 @@ class PreparedData:
             stats = json.loads((path / "stats.json").read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise InputError(
-                f"{path} is not a prepared folder (no stats.json). Make one: loopwright prepare FOLDER -o {path}"
+                f"{path} is not a prepared folder (no stats.json). If it holds loops: loopwright prepare {path} "
+                f"-o prepared/{path.resolve().name}"
             ) from error
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read {path / 'stats.json'} ({error}). Prepare the folder again.") from error

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from loopwright.audio.constantq import ConstantQ
+from loopwright.audio.key_fit import MODES, TONICS, fit_keys
 from loopwright.errors import InputError
 from loopwright.metrics.checks import Floats, as_loops
 
@@ -27,15 +28,7 @@ _ROWS_A_SEMITONE = 3
 _FIRST_ROW, _ROWS = 59, 180
 BANK = ConstantQ(bands=_ROWS, f_min=27.5 * 2 ** (_FIRST_ROW / 36), frames_per_bar=128)
 
-KEY_NAMES = tuple(
-    tonic + mode for mode in ("maj", "min") for tonic in ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-)
-_SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))  # major, natural minor
-# How well each degree fits a key, major and minor (Krumhansl and Kessler 1982, Psychological Review 89:334).
-_PROFILES = (
-    (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
-    (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
-)
+KEY_NAMES = tuple(tonic + mode for mode in MODES for tonic in TONICS)
 _TIE = 0.01  # shares of note mass this near to the best fit as well
 
 
@@ -165,7 +158,7 @@ def key(notes: Array) -> Key:
     """
     classes = pitch_classes(notes)
     some = np.isfinite(classes[:, 0])
-    share, likeness = _fit(np.where(some[:, None], classes, 0.0))
+    share, likeness = fit_keys(np.where(some[:, None], classes, 0.0))
     fitting = share >= share.max(axis=1, keepdims=True) - _TIE
     number = np.where(fitting, likeness, -np.inf).argmax(axis=1)
     logs = np.log2(classes, out=np.zeros_like(classes), where=classes > 0)
@@ -175,19 +168,6 @@ def key(notes: Array) -> Key:
         np.where(some, fitting.sum(axis=1), 0),
         np.where(some, np.abs((classes * logs).sum(axis=1)), np.nan),
     )
-
-
-def _fit(classes: Floats) -> tuple[Floats, Floats]:
-    """Share of mass in each of 24 scales, and correlation with each of 24 profiles: (n, 12) -> twice (n, 24)."""
-    scale, profile = np.zeros((12, 24)), np.zeros((12, 24))
-    for mode in range(2):
-        for tonic in range(12):
-            scale[(np.array(_SCALES[mode]) + tonic) % 12, 12 * mode + tonic] = 1
-            profile[:, 12 * mode + tonic] = np.roll(_PROFILES[mode], tonic)
-    profile -= profile.mean(axis=0)
-    centred = classes - classes.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(centred, axis=1, keepdims=True) * np.linalg.norm(profile, axis=0)
-    return classes @ scale, np.divide(centred @ profile, norms, out=np.zeros_like(norms), where=norms > 1e-12)
 
 
 def _posteriors(values: Array) -> Array:
