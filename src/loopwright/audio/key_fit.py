@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.arrays import Float64
 from loopwright.audio.keys import TONICS
 
 __all__ = ["MODES", "TONICS", "fit_keys"]
 
-Floats = NDArray[np.float64]
 
 MODES = ("maj", "min")
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))  # major, natural minor
@@ -22,7 +22,7 @@ _PROFILES = (
 )
 
 
-def fit_keys(classes: NDArray[np.floating[Any]]) -> tuple[Floats, Floats]:
+def fit_keys(classes: NDArray[np.floating[Any]]) -> tuple[Float64, Float64]:
     """Share of mass in each of 24 scales, and correlation with each of 24 profiles: (n, 12) -> twice (n, 24), major first."""
     scale, profile = np.zeros((12, 24)), np.zeros((12, 24))
     for mode in range(2):

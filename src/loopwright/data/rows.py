@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio import level
 from loopwright.audio.resample import resample_turn
 from loopwright.audio.stretch import SAME_PITCH, stretch_circle
@@ -12,7 +12,6 @@ from loopwright.data.cut import cut_circle, cut_loop
 from loopwright.data.settings import PrepareSettings
 from loopwright.data.tempo import Reading
 
-Float32 = npt.NDArray[np.float32]
 _LATE_S = 0.012  # a first attack this much after the grid is a lead-in to cut, not a feel
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from loopwright.arrays import Float32
 from loopwright.audio import midi
 from loopwright.audio.keys import Key, parse_key
 from loopwright.audio.loudness import level_to
@@ -25,7 +26,7 @@ from loopwright.config import GRID_BPM, STEPS_PER_BAR
 from loopwright.errors import InputError
 from loopwright.making.bank import Bank, bank_of
 from loopwright.making.clip import Clip
-from loopwright.making.draws import Blend, Float32, check_seeds, noise_map, seed_of_bar, strongest
+from loopwright.making.draws import Blend, check_seeds, noise_map, seed_of_bar, strongest
 from loopwright.making.drumkit import KitSpeaker
 from loopwright.making.loop import Loop, word_for
 from loopwright.making.speaker import Arrays, MelSpeaker, Speaker

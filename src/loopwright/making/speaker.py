@@ -17,10 +17,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from loopwright.arrays import Float32
 from loopwright.config import MelConfig, Representation
 from loopwright.errors import InputError
 from loopwright.making.clip import Clip
-from loopwright.making.draws import Blend, Float32, white_noise
+from loopwright.making.draws import Blend, white_noise
 from loopwright.models.config import GeneratorConfig
 from loopwright.vocoder.render import LoopVocoder, bars_of, render
 

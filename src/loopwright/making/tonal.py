@@ -14,12 +14,13 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from loopwright.arrays import Float32
 from loopwright.audio.additive import Additive
 from loopwright.audio.note_events import notes_in, score_of
 from loopwright.audio.pitchgrid import PitchGrid
 from loopwright.config import BAR_SECONDS, Representation
 from loopwright.making.clip import Clip, key_of, notes_from_midi
-from loopwright.making.draws import Blend, Float32, strongest
+from loopwright.making.draws import Blend, strongest
 from loopwright.making.speaker import Arrays, Speaker
 from loopwright.models.config import SOFT_FLOOR, GeneratorConfig
 from loopwright.vocoder.render import LoopVocoder, loop_samples

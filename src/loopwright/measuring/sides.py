@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from loopwright.arrays import Float32
 from loopwright.audio.io import FORMATS, read_audio
 from loopwright.audio.mel import LogMel
 from loopwright.audio.resample import resample_circle
@@ -39,7 +39,6 @@ from loopwright.training.recipe import parse_recipe
 from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.check import HIGHEST_LOG_MEL
 
-Float32 = npt.NDArray[np.float32]
 MAX_SECONDS = 60.0
 _KNOWN = ("source", "split", "kit")  # fields of a manifest, in the order of `Entry`
 _BLOCK = 16  # loops a model makes at once
