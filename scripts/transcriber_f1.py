@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from loopwright.arrays import Int64
 from loopwright.audio.resample import resample_circle
 from loopwright.data import PreparedData
 from loopwright.features.basic_pitch import HOP, RATE_HZ, BasicPitch
@@ -29,13 +30,13 @@ from loopwright.tasks.train_transcriber import (
     rows_with_notes,
     scores_by_style,
 )
-from loopwright.training.transcriber_loop import Ints, posteriors
+from loopwright.training.transcriber_loop import posteriors
 
 PUBLISHED = {"onset": 0.5, "frame": 0.3}
 EDGE = 43  # frames left out at either end of a window
 
 
-def heard_by_basic_pitch(judge: BasicPitch, prepared: PreparedData, rows: Ints) -> Posteriors:
+def heard_by_basic_pitch(judge: BasicPitch, prepared: PreparedData, rows: Int64) -> Posteriors:
     """Notes and onsets of bars of 2 s, (n, 88, 172): frames 43 to 128 of two windows, half a bar apart."""
     parts = []
     for first in range(0, len(rows), 16):

@@ -12,15 +12,16 @@ import pytest
 import loopwright
 
 SRC = Path(__file__).resolve().parents[1] / "src" / "loopwright"
-BASE = {"audio", "config", "errors", "files", "settings_diff"}
+BASE = {"arrays", "audio", "config", "errors", "files", "settings_diff"}
 MIDDLE = {"corpus", "data", "features", "models", "vocoder", "metrics"}
 TRAINING = BASE | MIDDLE | {"training"}
 MAY_IMPORT: dict[str, set[str]] = {
+    "arrays": set(),
     "errors": set(),
     "config": {"errors"},
-    "files": {"errors"},
+    "files": {"arrays", "errors"},
     "settings_diff": {"errors"},
-    "audio": {"config", "errors", "files"},
+    "audio": {"arrays", "config", "errors", "files"},
     **dict.fromkeys(MIDDLE, BASE),
     "training": BASE | MIDDLE,
     "making": TRAINING,
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": TRAINING | {"making", "measuring"},
     "study": TRAINING | {"making", "measuring", "tasks"},
     "cli": {"study", "tasks", "measuring", "making", "errors", "config", "studio"},
-    "studio": {"tasks", "measuring", "making", "errors", "config", "files", "audio"},
+    "studio": {"arrays", "tasks", "measuring", "making", "errors", "config", "files", "audio"},
     "__init__": {"making", "measuring", "tasks"},
     "__main__": {"cli"},
 }

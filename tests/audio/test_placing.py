@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from loopwright.arrays import Float32
 from loopwright.audio.drum_events import Hit, activations, layer_weights
 from loopwright.audio.placing import APART, LEAD, Shot, mixed, place, smear, voice_kit
 from loopwright.config import LOOP48
 from loopwright.errors import InputError
 
-Float32 = npt.NDArray[np.float32]
 RATE = 48_000
 HOP = LOOP48.hop
 

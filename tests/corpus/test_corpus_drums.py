@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from loopwright.config import SPLITS
+from loopwright.corpus.bar import BAR_SAMPLES
 from loopwright.corpus.drums import DrumRenderer, loop_rng, render, setup_of
-from loopwright.corpus.groove import BAR_SAMPLES, ROLES, Phrase, make_phrase, read_groove
+from loopwright.corpus.groove import ROLES, Phrase, make_phrase, read_groove
 from loopwright.corpus.hits import FADE_SAMPLES, Layer, Setup, choose_part, events_of, hit_sound, mix_hits, stop_samples
 from loopwright.corpus.kits import FAMILIES, LAST_RESORT, STAND_INS, OneShots
 from loopwright.corpus.phrases import write_phrase

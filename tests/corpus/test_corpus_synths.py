@@ -16,16 +16,14 @@ import pytest
 import soundfile
 
 from loopwright.config import SPLITS
-from loopwright.corpus.groove import BAR_SAMPLES, STEP_SAMPLES
+from loopwright.corpus.bar import BAR_SAMPLES, CORPUS_RATE_HZ
+from loopwright.corpus.groove import STEP_SAMPLES
 from loopwright.corpus.notes import MAJOR, MINOR
 from loopwright.corpus.parts import gate_samples
 from loopwright.corpus.rooms import Rooms
 from loopwright.corpus.sides import FM_SIDES, GROUP_SIDES, INSTRUMENT_SIDES
 from loopwright.corpus.sources import Sources, sounds_at_its_pitch
-from loopwright.corpus.synthesis import (
-    RATE_HZ,
-    play,
-)
+from loopwright.corpus.synthesis import play
 from loopwright.corpus.synths import SYNTH_STYLES, SynthPlan, SynthRenderer, events_of, mix_notes, place_of, plan_synth
 from loopwright.errors import InputError
 from loopwright.tasks.corpus import make_synth
@@ -148,19 +146,19 @@ def heard_cents(x: np.ndarray, events: Sequence[Sequence[Any]]) -> list[float]:
     """
     found = []
     for midi, start, duration, *_ in events:
-        length = int(min(duration * BAR_SAMPLES, RATE_HZ))
+        length = int(min(duration * BAR_SAMPLES, CORPUS_RATE_HZ))
         if length < 4800:
             continue
         segment = np.take(x, int(start * BAR_SAMPLES) + np.arange(length), mode="wrap") * np.hanning(length)
         power = np.log(np.abs(np.fft.rfft(segment, 1 << 18)) + 1e-9)
         for h in (1, 2, 3, 4):
             want = 440 * 2 ** ((midi - 69) / 12) * h
-            low, high = (round(want * 2 ** (c / 1200) * (1 << 18) / RATE_HZ) for c in (-45, 45))
+            low, high = (round(want * 2 ** (c / 1200) * (1 << 18) / CORPUS_RATE_HZ) for c in (-45, 45))
             k = low + int(power[low:high].argmax())
             if k in (low, high - 1) or power[k] < power.max() - 3.5:  # no peak of its own, or 30 dB below the loudest
                 continue
             a, b, c = power[k - 1 : k + 2]
-            found.append(float(1200 * np.log2((k + 0.5 * (a - c) / (a - 2 * b + c)) * RATE_HZ / (1 << 18) / want)))
+            found.append(float(1200 * np.log2((k + 0.5 * (a - c) / (a - 2 * b + c)) * CORPUS_RATE_HZ / (1 << 18) / want)))
     return found
 
 
@@ -216,7 +214,7 @@ def test_a_synth_folder_is_what_its_tables_say_and_the_same_bytes_each_time(mini
     lines = [json.loads(line) for line in (tmp_path / "one" / "events.jsonl").read_text().splitlines()]
     for row, line in zip(rows, lines, strict=True):
         assert (row["file"], row["bars"]) == (line["file"], "2")
-        assert soundfile.info(tmp_path / "one" / row["file"]).frames == 4 * RATE_HZ
+        assert soundfile.info(tmp_path / "one" / row["file"]).frames == 4 * CORPUS_RATE_HZ
         assert {event[4] for event in line["events"]} <= {"bass", "chord", "arp", "lead", "pad"}
         assert all(0 <= start < 2 and 0 < duration <= 2 for _, start, duration, _, _ in line["events"])
 

@@ -74,3 +74,32 @@ def test_one_shots_say_so() -> None:
     assert says_one_shot("Pack/One Shots/kick.wav")
     assert says_one_shot("snare_oneshot_3.wav")
     assert not says_one_shot("loops/one_shotgun.wav")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Juno 60 pad.wav",
+        "MPC-60 groove.wav",
+        "SID 64 lead.wav",
+        "CR-78 loop.wav",
+        "DX100 bass.wav",
+        "Roland SH 101.wav",
+        "take 77.wav",
+        "120__some_user__kick.wav",
+        "107_98.wav.wav",
+    ],
+)
+def test_model_numbers_and_ids_are_hardly_tempi(name: str) -> None:
+    assert all(clue.weight <= 1.5 for clue in clues_from_name(name) if clue.bpm)
+
+
+def test_a_model_number_does_not_weaken_the_tempo_beside_it() -> None:
+    clues = [clue for clue in clues_from_name("MPC 60 break 93.wav") if clue.bpm]
+    assert {clue.bpm: clue.weight for clue in clues} == {60: 0.8, 93: 4.5}
+
+
+@pytest.mark.parametrize(("name", "half"), [("120bpm", 0.5), ("92.5bpm", 0.05), ("92.53 bpm", 0.005), ("kit 93", 0.5)])
+def test_how_exactly_a_tempo_is_written(name: str, half: float) -> None:
+    (clue,) = clues_from_name(f"{name}.wav")
+    assert clue.half == pytest.approx(half)

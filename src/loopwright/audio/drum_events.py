@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio import midi
 from loopwright.errors import InputError
-
-Float32 = npt.NDArray[np.float32]
 
 ROLES = (
     "kick", "snare", "clap", "rim", "hat_closed", "hat_open", "tom_low", "tom_mid", "tom_high", "ride", "crash", "perc",

@@ -7,10 +7,8 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio.resample import fast_length
-
-Float32 = npt.NDArray[np.float32]
-
 
 SETTLED_S = 0.3  # after which nothing is left of the weighting's answer to a sample: below 1e-20
 

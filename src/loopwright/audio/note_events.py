@@ -9,16 +9,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio import midi
 from loopwright.audio.drum_events import GM_DRUM_CHANNEL
 from loopwright.audio.pitchgrid import PitchGrid
 from loopwright.audio.score import into_range, notes_of_score, score_of_notes
 from loopwright.errors import InputError
-
-Float32 = npt.NDArray[np.float32]
 
 PLAIN_VELOCITY = 0.8  # of notes whose source does not say
 SHORTEST = 1 / 256  # bars

@@ -14,14 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio.drum_events import Hit, layer_weights
 from loopwright.audio.resample import resample
 from loopwright.config import MelConfig
 from loopwright.errors import InputError
 
-Float32 = npt.NDArray[np.float32]
 VocoderCall = Callable[[Float32, Float32], Float32]  # log-mel (M, T) and white noise (hop, T) to a circle (T * hop,)
 
 LEAD, APART = 4, 4  # frames before an onset that its window reaches into, and silent ones after a one-shot

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import soxr
 
-Float32 = npt.NDArray[np.float32]
+from loopwright.arrays import Float32
 
 
 def around(turn: Float32, start: int, stop: int) -> Float32:

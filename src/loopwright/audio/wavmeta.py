@@ -1,19 +1,22 @@
 """What a DAW reads from a loop's WAV file: tempo and beats (`acid`), the loop points (`smpl`), text (`LIST/INFO`).
 
 Layouts: `smpl` and `LIST/INFO` are from Microsoft's RIFF specification (1991, 1994); `acid` is Sonic Foundry's, as libsndfile
-documents and reads it. All numbers are little-endian and every chunk is padded to an even length.
+documents and reads it. All numbers are little-endian and every chunk is padded to an even length. Read are also the chunks of
+Apple Loops (`basc`, `trns`, `cate` in AIFF, one of CAF), which no specification describes: they are as found in files.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from loopwright.audio.chunks import open_regular, read_container
 from loopwright.errors import InputError
 
 ACID_ONE_SHOT = 0x01
@@ -21,6 +24,7 @@ ACID_ROOT_SET = 0x02
 ACID_STRETCH = 0x04
 MIDDLE_C = 60
 _MAX_CHUNK = 1 << 20  # metadata chunks are small; a larger one is damage
+_APPLE_LOOP = bytes.fromhex("29819273b5bf4aefb78d62d1ef90bb2c")  # names that chunk in CAF files
 # INFO identifiers of our fields; what has none stays in the JSON comment
 _INFO_IDS = {
     "title": b"INAM",
@@ -34,7 +38,7 @@ _INFO_IDS = {
 
 @dataclass(frozen=True)
 class WavMeta:
-    """Metadata found in a RIFF/WAVE file. What is missing is None or empty."""
+    """Metadata found in a file of chunks. What is missing is None or empty."""
 
     rate_hz: int | None = None
     n_samples: int | None = None
@@ -45,13 +49,16 @@ class WavMeta:
     root_note: int | None = None  # MIDI, 60 = middle C
     loops: tuple[tuple[int, int], ...] = ()  # first and last sample of each loop, both inclusive
     info: Mapping[str, str] = field(default_factory=dict)  # four-letter INFO identifier -> text
+    scale: str = ""  # "major" or "minor", where the file says it
+    apple_loop: bool = False  # has the chunks of an Apple Loop: beats without a tempo, which the length gives
+    categories: tuple[str, ...] = ()  # an Apple Loop's words for what it is: "Drums", "Bass"
 
     @property
     def comment(self) -> dict[str, Any]:
         """The fields our own files carry as JSON in the comment; {} where the comment is something else."""
         try:
             value = json.loads(self.info.get("ICMT", ""))
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 
@@ -128,21 +135,6 @@ def loop_chunks(
     )
 
 
-def _chunks(handle: BinaryIO, wanted: frozenset[bytes]) -> Iterator[tuple[bytes, bytes, int]]:
-    """(name, body, stated size) of each chunk; bodies only of those wanted. Stops at damage instead of failing."""
-    while len(head := handle.read(8)) == 8:
-        name, size = head[:4], struct.unpack("<I", head[4:])[0]
-        if name in wanted and size <= _MAX_CHUNK:
-            body = handle.read(size)
-            if len(body) < size:
-                return
-            handle.seek(size % 2, 1)
-        else:
-            body = b""
-            handle.seek(size + size % 2, 1)
-        yield name, body, size
-
-
 def _text(body: bytes) -> str:
     raw = body.split(b"\0", 1)[0]
     try:
@@ -151,11 +143,11 @@ def _text(body: bytes) -> str:
         return raw.decode("latin-1")
 
 
-def _info(body: bytes) -> dict[str, str]:
+def _info(body: bytes, order: str) -> dict[str, str]:
     out: dict[str, str] = {}
     at = 4
     while at + 8 <= len(body):
-        size = struct.unpack_from("<I", body, at + 4)[0]
+        size = struct.unpack_from(order + "I", body, at + 4)[0]
         out.setdefault(body[at : at + 4].decode("latin-1"), _text(body[at + 8 : at + 8 + size]))
         at += 8 + size + size % 2
     return out
@@ -166,35 +158,121 @@ def _positive(value: float) -> float | None:
 
 
 def read_chunks(path: Path) -> WavMeta:
-    """Metadata of a WAV file. A file that is not RIFF/WAVE, or is damaged, gives what could be read: at worst nothing.
+    """Metadata of a WAV (RIFF, RIFX, RF64, BW64), AIFF or CAF file. Other and damaged files give what could be read: at worst
+    nothing.
 
     Raises InputError if the file cannot be opened.
     """
-    found: dict[str, Any] = {"info": {}}
-    try:
-        with Path(path).open("rb") as handle:
-            head = handle.read(12)
-            if len(head) < 12 or head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
-                return WavMeta()
-            align = 0
-            for name, body, size in _chunks(handle, frozenset({b"fmt ", b"acid", b"smpl", b"LIST"})):
-                if name == b"fmt " and len(body) >= 16:
-                    found["rate_hz"], _, align = struct.unpack_from("<IIH", body, 4)
-                elif name == b"data" and align and size != 0xFFFFFFFF:
-                    found["n_samples"] = size // align
-                elif name == b"acid" and len(body) >= 24:
-                    flags, root, _, _, beats, _, numerator, tempo = struct.unpack_from("<IHHfIHHf", body)
-                    found["one_shot"] = bool(flags & ACID_ONE_SHOT)
-                    found["root_note"] = root if flags & ACID_ROOT_SET and root < 128 else None
-                    found["beats"] = beats or None
-                    found["beats_per_bar"] = numerator or None
-                    found["bpm"] = _positive(tempo)
-                elif name == b"smpl" and len(body) >= 36:
-                    n_loops = min(struct.unpack_from("<I", body, 28)[0], (len(body) - 36) // 24)
-                    at = range(36, 36 + 24 * n_loops, 24)
-                    found["loops"] = tuple(struct.unpack_from("<2I", body, offset + 8) for offset in at)
-                elif name == b"LIST" and body[:4] == b"INFO":
-                    found["info"] = {**_info(body), **found["info"]}
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}.") from error
+    with open_regular(Path(path)) as (handle, length):
+        container = read_container(handle, length)
+        if container is None:
+            return WavMeta()
+        found: dict[str, Any] = {"info": {}}
+        for part in container.chunks:
+            reader = _READERS.get(part.name)
+            if reader is not None and 0 <= part.size <= _MAX_CHUNK:
+                handle.seek(part.at)
+                body = handle.read(part.size)
+                if len(body) == part.size:
+                    reader(body, container.order, found)
+            elif part.name == b"data" and found.get("_align"):
+                found["n_samples"] = part.size // found["_align"]
+    found.pop("_align", None)
     return WavMeta(**found)
+
+
+def _fmt(body: bytes, order: str, found: dict[str, Any]) -> None:
+    if len(body) >= 16 and "rate_hz" not in found:
+        found["rate_hz"], _, found["_align"] = struct.unpack_from(order + "IIH", body, 4)
+
+
+def _acid(body: bytes, order: str, found: dict[str, Any]) -> None:
+    if len(body) < 24:
+        return
+    flags, root, _, _, beats, _, numerator, tempo = struct.unpack_from(order + "IHHfIHHf", body)
+    found["one_shot"] = bool(flags & ACID_ONE_SHOT)
+    found["root_note"] = root if flags & ACID_ROOT_SET and root < 128 else None
+    found["beats"] = beats or None
+    found["beats_per_bar"] = numerator or None
+    found["bpm"] = _positive(tempo)
+
+
+def _smpl(body: bytes, order: str, found: dict[str, Any]) -> None:
+    if len(body) < 36:
+        return
+    n_loops = min(struct.unpack_from(order + "I", body, 28)[0], (len(body) - 36) // 24)
+    at = range(36, 36 + 24 * n_loops, 24)
+    found["loops"] = tuple(struct.unpack_from(order + "2I", body, offset + 8) for offset in at)
+
+
+def _list(body: bytes, order: str, found: dict[str, Any]) -> None:
+    if body[:4] == b"INFO":
+        found["info"] = {**_info(body, order), **found["info"]}
+
+
+def _comm(body: bytes, _order: str, found: dict[str, Any]) -> None:
+    """AIFF's format: the rate is a float of 80 bits."""
+    if len(body) < 18:
+        return
+    _, found["n_samples"], _, exponent, mantissa = struct.unpack_from(">hIhHQ", body)
+    rate = math.ldexp(float(mantissa), min((exponent & 0x7FFF) - 16446, 64))
+    found["rate_hz"] = round(rate) if rate < 1e7 else None
+
+
+def _basc(body: bytes, _order: str, found: dict[str, Any]) -> None:
+    """An Apple Loop's beats, key (48 is C), scale (1 minor, 2 major), meter and whether it loops (2: a one-shot)."""
+    if len(body) < 18:
+        return
+    _, beats, note, scale, numerator, _, loops = struct.unpack_from(">IIHHHHH", body)
+    found["beats"] = beats or None
+    found["beats_per_bar"] = numerator if 0 < numerator < 64 else None
+    found["one_shot"] = loops == 2
+    if 0 < note < 128:
+        found["root_note"] = note
+        found["scale"] = {1: "minor", 2: "major"}.get(scale, "")
+    found["apple_loop"] = True
+
+
+def _cate(body: bytes, _order: str, found: dict[str, Any]) -> None:
+    """An Apple Loop's categories: words in fields that zeros end."""
+    words = [re.sub(rb"[^ -~]", b"", part).decode().strip() for part in body.split(b"\0")]
+    found["categories"] = tuple(word for word in words if len(word) > 2)[:16]
+
+
+def _trns(_body: bytes, _order: str, found: dict[str, Any]) -> None:
+    """Places of attacks: only Apple Loops have them."""
+    found["apple_loop"] = True
+
+
+def _uuid(body: bytes, _order: str, found: dict[str, Any]) -> None:
+    """An Apple Loop in a CAF file: pairs of words, among them "beat count", "time signature", "key signature", "category"."""
+    if body[:16] != _APPLE_LOOP:
+        return
+    words = [part.decode("utf-8", "replace") for part in body[20:].split(b"\0")]
+    said = dict(zip(words[0::2], words[1::2], strict=False))
+    found["apple_loop"] = True
+    if said.get("beat count", "").isdecimal() and 0 < int(said["beat count"][:9]) < 10_000:
+        found["beats"] = int(said["beat count"][:9])
+    meter = said.get("time signature", "").split("/")[0]
+    if meter.isdecimal() and 0 < int(meter[:9]) < 64:
+        found["beats_per_bar"] = int(meter[:9])
+    note = re.fullmatch(r"([A-G])([#b]?)", said.get("key signature", ""))
+    if note:
+        place = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[note[1]]
+        found["root_note"] = 48 + (place + {"#": 1, "b": -1, "": 0}[note[2]]) % 12
+        found["scale"] = said.get("key type", "") if said.get("key type") in ("major", "minor") else ""
+    found["categories"] = tuple(said[word] for word in ("category", "subcategory") if said.get(word))
+
+
+_Reader = Callable[[bytes, str, dict[str, Any]], None]
+_READERS: Mapping[bytes, _Reader] = {
+    b"fmt ": _fmt,
+    b"acid": _acid,
+    b"smpl": _smpl,
+    b"LIST": _list,
+    b"COMM": _comm,
+    b"basc": _basc,
+    b"cate": _cate,
+    b"trns": _trns,
+    b"uuid": _uuid,
+}

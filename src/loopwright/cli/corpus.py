@@ -1,4 +1,4 @@
-"""`loopwright corpus`: render training material."""
+"""`loopwright corpus`: render or unpack training material."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _count(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]
 
 @click.group()
 def corpus() -> None:
-    """Render folders of loops to train on. Killed half-way, the same command continues."""
+    """Make folders of loops to train on. Killed half-way, the same command continues."""
 
 
 @corpus.command()
@@ -126,3 +126,61 @@ def demo(out: Path, count: int, seed: int) -> None:
     with _progress() as progress:
         folder = make_demo(out, n=count, seed=seed, progress=progress)
     click.echo(folder / "loops.csv")
+
+
+@corpus.command()
+@click.argument("sources", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True)
+@_out
+@click.option("--licence", default="cc0,cc-by", show_default=True, help="Take these only; empty takes all.")
+@click.option("--limit", type=click.IntRange(min=1), help="Take the first sounds only.")
+@click.option("--prepared", type=_FOLDER, help="Prepare the loops into this folder, too.")
+@click.option(
+    "--repr",
+    "representation",
+    type=click.Choice(["loop48", "loop16", "tone48", "paper16"]),
+    default="loop48",
+    show_default=True,
+    help="With --prepared, see `loopwright prepare`.",
+)
+@_workers
+def freesound(
+    sources: tuple[Path, ...],
+    out: Path,
+    licence: str,
+    limit: int | None,
+    prepared: Path | None,
+    representation: str,
+    workers: int,
+) -> None:
+    """Real loops: the Freesound Loop Dataset from its released archives, licences chosen and credits kept.
+
+    SOURCES are FSL10K.zip and annotations.zip (https://zenodo.org/records/3967852), or folders they were unpacked to.
+
+    Example: loopwright corpus freesound FSL10K.zip annotations.zip -o corpus/freesound --licence cc0,cc-by
+    """
+    from loopwright.tasks.freesound import unpack_freesound
+    from loopwright.tasks.prepare import check_families
+
+    families = check_families(tuple(licence.split(",")))
+    with _progress() as progress:
+        found = unpack_freesound(sources, out, licences=families, limit=limit, progress=progress)
+    for line in found.said[:12]:
+        click.echo(f"  {line}", err=True)
+    for reason, count in found.reasons.most_common():
+        click.echo(f"  {count:6d} not taken: {reason}", err=True)
+    for name, count in found.licences.most_common():
+        click.echo(f"  {count:6d} under {name}", err=True)
+    click.echo(f"{found.files} loops ({found.files - found.made} were there already); credits: {out / 'CREDITS.md'}", err=True)
+    click.echo(out / "loops.csv")
+    if prepared is None:
+        click.echo(f"Next: loopwright prepare {out} -o prepared/{out.resolve().name}", err=True)
+        return
+    from loopwright.cli.prepare import progress_bar, show_report
+    from loopwright.config import REPRESENTATIONS
+    from loopwright.tasks.prepare import PrepareSettings
+    from loopwright.tasks.prepare import prepare as task
+
+    settings = PrepareSettings(mel=REPRESENTATIONS[representation], licences=families)
+    with progress_bar("preparing") as bar:
+        report = task(out, prepared, settings, workers=workers, progress=bar)
+    show_report(report, prepared)

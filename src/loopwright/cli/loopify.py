@@ -53,15 +53,15 @@ def loopify(
             if len(files) == 1:
                 raise
             failed += 1  # the others are still worth having
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {click.format_filename(str(error))}", err=True)
             continue
         for warning in result.warnings:
-            click.echo(f"{file}: {warning}", err=True)
+            click.echo(f"{click.format_filename(file)}: {warning}", err=True)
         if as_json:
             click.echo(task.describe(result))
             continue
         click.echo(
-            f"{result.path}: {result.bars} bars at {result.bpm:.3f} BPM from {result.start_s:.2f} s "
+            f"{click.format_filename(result.path)}: {result.bars} bars at {result.bpm:.3f} BPM from {result.start_s:.2f} s "
             f"(recording: {result.source_bpm:.2f} BPM, sure {result.confidence:.2f}; seam {result.seam:.2f})"
         )
     if failed:

@@ -45,6 +45,7 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
 @click.option("--licence", default="", help="Keep these only, e.g. cc0,cc-by. [default: all]")
 @click.option("--keep-duplicates", is_flag=True, help="Keep bars that are nearly the same as earlier ones.")
 @click.option("--no-audio", is_flag=True, help="Keep log-mels only: a fifth of the size, no vocoder training.")
+@click.option("--no-tuning", is_flag=True, help="Leave loops of notes that are off A440 as they are.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split into training and test.")
 @click.option("--limit", type=click.IntRange(min=1), help="Take the first files only.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes. [default: one per core]")
@@ -62,6 +63,7 @@ def prepare(
     licence: str,
     keep_duplicates: bool,
     no_audio: bool,
+    no_tuning: bool,
     seed: int,
     limit: int | None,
     workers: int | None,
@@ -87,6 +89,7 @@ def prepare(
         licences=check_families(tuple(licence.split(","))),
         duplicate=1.0 if keep_duplicates else 0.96,
         keep_audio=not no_audio,
+        tune=not no_tuning,
         seed=seed,
     )
     if dry_run:
@@ -96,23 +99,21 @@ def prepare(
         raise click.UsageError("Missing option '-o' / '--out': the folder to write.")
     with progress_bar("preparing") as progress:
         report = task.prepare(folder, out, settings, limit=limit, workers=workers, overwrite=overwrite, progress=progress)
-    show_report(report, out)
+    show_report(report, out, beats_per_bar)
 
 
 def _dry_run(folder: Path, settings: PrepareSettings, limit: int | None, workers: int | None) -> None:
     from rich.console import Console
 
-    from loopwright.tasks.prepare import dry_run
+    from loopwright.tasks.prepare import PrepareReport, dry_run
 
-    kept = rows = files = 0
+    report = PrepareReport()
     console = Console(highlight=False, soft_wrap=True)
     with progress_bar("looking") as progress:
-        for line in dry_run(folder, settings, limit=limit, workers=workers, progress=progress):
-            files += 1
-            kept += not line["reason"]
-            rows += line["rows"]
+        for line in dry_run(folder, settings, limit=limit, workers=workers, progress=progress, report=report):
             console.print(file_line(line), markup=False)
-    click.echo(f"{kept} of {files} files would give {rows} rows (before near-duplicates are left out).")
+    show_findings(report, settings.beats_per_bar)
+    click.echo(f"{report.kept} of {report.files} files would give {report.rows} rows (before near-duplicates are left out).")
 
 
 def counted(number: int, noun: str) -> str:
@@ -125,13 +126,14 @@ def file_line(line: dict[str, Any]) -> str:
     if line["reason"]:
         return f"rejected  {line['file']}: {line['reason']}"
     notes = f"  [{'; '.join(line['notes'])}]" if line["notes"] else ""
+    what = f"{line['kind']} in {line['key']}" if line["key"] else line["kind"]
     return (
         f"kept      {line['file']}: {line['bpm']:.2f} BPM, {line['beats']} beats, {counted(line['rows'], 'row')}, "
-        f"sure {line['confidence']:.2f} ({', '.join(line['evidence'])}){notes}"
+        f"{what}, sure {line['confidence']:.2f} ({', '.join(line['evidence'])}){notes}"
     )
 
 
-def show_report(report: PrepareReport, out: Path) -> None:
+def show_report(report: PrepareReport, out: Path, beats_per_bar: int = 4) -> None:
     """What was done on stdout, and why files were left out on stderr."""
     if report.up_to_date:
         click.echo("Nothing has changed since it was prepared.", err=True)
@@ -143,4 +145,17 @@ def show_report(report: PrepareReport, out: Path) -> None:
         click.echo(f"         e.g. {name}: {reason}", err=True)
     if report.duplicates:
         click.echo(f"  {report.duplicates:6d} bars left out: nearly the same as earlier ones", err=True)
+    show_findings(report, beats_per_bar)
     click.echo(f"{report.rows} rows from {report.kept} of {report.files} files in {out} (each file: {out}/report.jsonl)")
+
+
+def show_findings(report: PrepareReport, beats_per_bar: int) -> None:
+    """What else was found, on stderr, and last the one thing most worth doing."""
+    from loopwright.tasks.prepare import findings, most_worth
+
+    for line in [*findings(report, beats_per_bar), *report.said[:12]]:
+        click.echo(f"  {line}", err=True)
+    if len(report.said) > 12:
+        click.echo(f"  and {len(report.said) - 12} more lines like these, in stats.json", err=True)
+    if best := most_worth(report, beats_per_bar):
+        click.echo(f"Most worth doing: {best}", err=True)

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from loopwright.corpus.circular import Floats, Spectrum, biquad, echo
+from loopwright.arrays import Complex64, Float32
+from loopwright.corpus.bar import BAR_SAMPLES, CORPUS_RATE_HZ
+from loopwright.corpus.circular import biquad, echo
 from loopwright.corpus.effects import Compressor, Crusher, Noise, Sweep, saturate
 from loopwright.corpus.folder import RenderedLoop
-from loopwright.corpus.groove import BAR_SAMPLES, ROLE_INDEX, ROLES, STEP_SAMPLES, Phrase
-from loopwright.corpus.hits import KICK, RATE_HZ, Layer, Setup, events_of, mix_hits
+from loopwright.corpus.groove import ROLE_INDEX, ROLES, STEP_SAMPLES, Phrase
+from loopwright.corpus.hits import KICK, Layer, Setup, events_of, mix_hits
 from loopwright.corpus.kits import FAMILIES, OneShots, Part
 from loopwright.corpus.patterns import GRAMMARS
 from loopwright.corpus.rooms import N_ROOMS, Rooms
@@ -96,13 +98,13 @@ def setup_of(library: OneShots, phrase: Phrase, rooms: Rooms, rng: np.random.Gen
     grit = np.where(rng.random(n_roles) < 0.12, rng.uniform(1.0, 5.0, n_roles), 0.0)
     layers = _layers(library, kit, list(parts), rng)
     tone = _tone(rng, n)
-    send: Spectrum | None = None
+    send: Complex64 | None = None
     if rng.random() < 0.7:
         level = 10 ** (rng.uniform(-28, -10) / 20)
         send = (rooms.responses[rng.integers(N_ROOMS)] * level).astype(np.complex64)
     if machine and rng.random() < 0.12:
         repeats = echo(STEP_SAMPLES * float(rng.choice([2, 3, 4, 6])), rng.uniform(0.15, 0.5), n)
-        wet = repeats * biquad("bandpass", rng.uniform(700, 2500), RATE_HZ, n, q=0.5)
+        wet = repeats * biquad("bandpass", rng.uniform(700, 2500), CORPUS_RATE_HZ, n, q=0.5)
         wet = wet * 10 ** (rng.uniform(-14, -7) / 20)
         send = (wet if send is None else send + wet).astype(np.complex64)
     return Setup(
@@ -143,9 +145,9 @@ def _squeeze(rng: np.random.Generator) -> Compressor | None:
 def _sweep(rng: np.random.Generator, n: int) -> Sweep:
     bars = n // BAR_SAMPLES
     if rng.random() < 0.7:
-        response = biquad("lowpass", _between(rng, 250, 2500), RATE_HZ, n, q=rng.uniform(0.7, 3))
+        response = biquad("lowpass", _between(rng, 250, 2500), CORPUS_RATE_HZ, n, q=rng.uniform(0.7, 3))
     else:
-        response = biquad("highpass", _between(rng, 250, 1500), RATE_HZ, n, q=rng.uniform(0.7, 2))
+        response = biquad("highpass", _between(rng, 250, 1500), CORPUS_RATE_HZ, n, q=rng.uniform(0.7, 2))
     return Sweep(
         response, int(rng.choice([1, 1, 2, 4])) * (bars if rng.random() < 0.5 else 1), rng.random(), rng.uniform(0.6, 1.0)
     )
@@ -156,9 +158,9 @@ def _noise(rng: np.random.Generator, bars: int) -> Noise:
     return Noise(rng.uniform(-66, -44), crackles, rng.uniform(-40, -24), int(rng.integers(1 << 30)))
 
 
-def _tone(rng: np.random.Generator, n: int) -> Spectrum:
-    def shaped(kind: str, low_hz: float, high_hz: float, q: float, gain_db: float) -> Spectrum:
-        return biquad(kind, _between(rng, low_hz, high_hz), RATE_HZ, n, q=q, gain_db=gain_db)  # type: ignore[arg-type]
+def _tone(rng: np.random.Generator, n: int) -> Complex64:
+    def shaped(kind: str, low_hz: float, high_hz: float, q: float, gain_db: float) -> Complex64:
+        return biquad(kind, _between(rng, low_hz, high_hz), CORPUS_RATE_HZ, n, q=q, gain_db=gain_db)  # type: ignore[arg-type]
 
     tone = shaped("lowshelf", 90, 250, 0.6, rng.normal(0, 2.5)) * shaped("highshelf", 2500, 7000, 0.6, rng.normal(0, 3.0))
     tone = tone * shaped("peak", 250, 3500, 0.9, rng.normal(0, 2.0)) * shaped("highpass", 18, 40, 0.7071, 0)
@@ -170,7 +172,7 @@ def _tone(rng: np.random.Generator, n: int) -> Spectrum:
     return tone.astype(np.complex64)
 
 
-def render(library: OneShots, phrase: Phrase, setup: Setup) -> Floats:
+def render(library: OneShots, phrase: Phrase, setup: Setup) -> Float32:
     """Render a phrase: float32 (phrase.samples,) at 48 kHz, peak at `setup.peak`."""
     kick, rest = mix_hits(library, phrase, setup)
     spectrum = np.fft.rfft(kick + rest)

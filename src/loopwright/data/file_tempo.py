@@ -3,46 +3,69 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio import level
-from loopwright.data.clues import Clue, clues_from_name
+from loopwright.data.clues import Clue, clues_from_name, half_of
 from loopwright.data.facts import Facts
 from loopwright.data.rhythm import FRAME_HZ, Tempogram, onset_envelope
 from loopwright.data.scan import FoundFile
 from loopwright.data.settings import PrepareSettings
+from loopwright.data.stated import Span, describe, placements, warning_of
+from loopwright.data.tags import Tags
 from loopwright.data.tempo import Reading, read_tempo
-
-Float32 = npt.NDArray[np.float32]
 
 
 def tempo_of_file(
-    mono: Float32, rate_hz: int, found: FoundFile, facts: Facts, tag_clues: list[Clue], settings: PrepareSettings
+    mono: Float32, rate_hz: int, found: FoundFile, facts: Facts, tags: Tags, settings: PrepareSettings
 ) -> Reading | str:
     """The tempo of a file, or why it has none."""
     length_s = len(mono) / rate_hz
-    beats_per_bar = facts.beats_per_bar or settings.beats_per_bar
+    beats_per_bar = facts.beats_per_bar or tags.beats_per_bar or settings.beats_per_bar
     if beats_per_bar != settings.beats_per_bar:
         return f"has {beats_per_bar} beats a bar, {settings.beats_per_bar} are wanted"
-    stated = settings.bpm or facts.bpm
-    if stated or facts.bars:
-        beats = facts.bars * beats_per_bar if facts.bars else length_s * (stated or 0) / 60
-        by_length = 60 * beats / length_s
-        sure = facts.bars and (not stated or abs(by_length / stated - 1) < 0.012) and beats == round(beats)
-        if sure:  # a table and the length say the same: nothing is left to ask of the onsets
-            return Reading(by_length, round(beats), True, 1.0, ("the table and the length agree",))
+    span = Span.of(mono, rate_hz)
+    clues = _clues(found, facts, tags, settings, beats_per_bar)
+    sure = _by_table(clues[0], length_s, span) if clues and clues[0].origin in ("user", "table") else None
+    if sure:
+        return sure
     envelope = onset_envelope(mono, rate_hz)
-    if not stated and _one_shot(envelope, mono, length_s):
+    if not settings.bpm and not facts.bpm and _one_shot(envelope, mono, length_s):
         return "sounds like a one-shot: a single attack that dies away"
-    clues = [*clues_from_name(found.name), *tag_clues]
-    if facts.bpm:
-        clues.append(Clue("table", 8.0, bpm=facts.bpm))
-    if facts.bars:
-        clues.append(Clue("table", 6.0, beats=facts.bars * beats_per_bar))
-    if settings.bpm:
-        clues = [Clue("user", 50.0, bpm=settings.bpm)]
-    reading = read_tempo(length_s, Tempogram.of(envelope), clues, beats_per_bar=beats_per_bar)
+    reading = read_tempo(length_s, Tempogram.of(envelope), clues, beats_per_bar=beats_per_bar, span=span)
     return reading or f"no tempo from 60 to 200 BPM fits its length of {length_s:.2f} s"
+
+
+def _clues(found: FoundFile, facts: Facts, tags: Tags, settings: PrepareSettings, beats_per_bar: int) -> list[Clue]:
+    """All statements about a file. What the user or a table says comes first and overrules the rest."""
+    beats = facts.bars * beats_per_bar if facts.bars else None
+    if settings.bpm:
+        return [Clue("user", 50.0, bpm=settings.bpm, beats=beats, firm=True)]
+    others = [*clues_from_name(found.name), *tags.clues]
+    if not facts.bpm and not beats:
+        return others
+    weight = 40.0 if facts.bpm else 30.0
+    half = 0.0 if beats or not facts.bpm else half_of(facts.bpm)
+    return [Clue("table", weight, bpm=facts.bpm, beats=beats, half=half, firm=True), *others]
+
+
+def _by_table(clue: Clue, length_s: float, span: Span) -> Reading | None:
+    """A reading by what was stated alone, where tempo and beats, or whole beats, are: nothing is left to ask of the onsets."""
+    if not clue.beats or clue.beats != round(clue.beats):
+        return None
+    if not clue.bpm:
+        return Reading(60 * clue.beats / length_s, round(clue.beats), True, 1.0, (f"the table says {clue.beats:g} beats",))
+    places = placements(clue, [clue], span, 1)
+    if not places:
+        return None
+    place = places[0]
+    evidence = [f"{clue.origin} says {clue.bpm:g} BPM and {clue.beats:g} beats"]
+    if place.how == "whole":
+        return Reading(place.bpm, place.beats, True, 1.0, (*evidence, "the length agrees"), firm=True)
+    notes = [warning] if (warning := warning_of(place)) else []
+    return Reading(
+        place.bpm, place.beats, True, 1.0, (*evidence, describe(place)), tuple(notes), place.start, place.length, firm=True
+    )
 
 
 def _one_shot(envelope: Float32, mono: Float32, length_s: float) -> bool:

@@ -31,6 +31,12 @@ class PrepareReport:
     examples: list[tuple[str, str]] = field(default_factory=list)  # the first rejected files
     continued: int = 0  # files that an earlier, interrupted run had done
     up_to_date: bool = False  # nothing had changed, nothing was done
+    said: list[str] = field(default_factory=list)  # what else lies in the folder and was not used, a line each
+    kinds: Counter[str] = field(default_factory=Counter)  # of the files kept
+    keys: Counter[str] = field(default_factory=Counter)
+    tempi: Counter[int] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)  # kinds of notes on files kept
+    tunings: list[float] = field(default_factory=lambda: [0, 0, 0.0])  # files with a clear one, of those off, furthest off
 
     def count(self, line: dict[str, Any]) -> None:
         """Take a file's line of the report into the numbers."""
@@ -40,16 +46,45 @@ class PrepareReport:
             self.reasons[kind_of(line["reason"])] += 1
             if len(self.examples) < 20:
                 self.examples.append((line["file"], line["reason"]))
-        else:
-            self.kept += 1
-            self.rows += line["rows"]
+            return
+        self.kept += 1
+        self.rows += line["rows"]
+        self.kinds[line.get("kind") or "other"] += 1
+        self.tempi[round(line["bpm"])] += 1
+        if line.get("key"):
+            self.keys[line["key"]] += 1
+        for kind in {note_kind(note) for note in (*line["notes"], *line["evidence"])}:
+            self.noted[kind] += bool(kind)
+        cents = line.get("tuning_cents")
+        if cents is not None:
+            self.tunings[0] += 1
+            self.tunings[1] += abs(cents) >= 5
+            self.tunings[2] = max(self.tunings[2], cents, key=abs)
+
+
+WALTZ = "another metre"
+SURROUNDED, TURNED, NAMED = "silence", "octave", "name"
+
+
+def note_kind(note: str) -> str:
+    """What a note is about, where it is counted; "" for others."""
+    for pattern, kind in (
+        (r"ms of silence, cut off", SURROUNDED),
+        (r"an octave turned", TURNED),
+        (r"says [\d.]+ BPM, (the audio|the length)", NAMED),
+    ):
+        if re.search(pattern, note):
+            return kind
+    return ""
 
 
 def kind_of(reason: str) -> str:
     """A reason without the file's own particulars, to count by."""
     for pattern, kind in (
-        (r"cannot read .*|no file .*", "cannot be read as audio"),
+        (r".*no regular file.*", "no regular file"),
+        (r".*waltz.*|has \d+ beats a bar.*", WALTZ),
         (r".*is cut short.*", "cut short"),
+        (r"cannot read .*|cannot be used .*|no file .*", "cannot be read as audio"),
         (r".*holds (NaN|no samples).*", "NaN, infinite or no samples"),
         (r".*s long, the limit.*", "too long"),
         (r"too short.*", "too short"),
@@ -80,6 +115,9 @@ def report_line(outcome: Outcome, duplicates: list[tuple[int, int]], rows: int) 
         "confidence": outcome.confidence,
         "evidence": list(outcome.evidence),
         "notes": outcome.notes,
+        "kind": outcome.kind,
+        "key": outcome.key,
+        "tuning_cents": outcome.tuning_cents,
         "duplicates": duplicates,  # (bar, row it is the same as)
     }
 
@@ -115,4 +153,8 @@ def finished_report(out: Path) -> PrepareReport:
     report = PrepareReport()
     for line in read_report(out):
         report.count(line)
-    return dataclasses.replace(report, continued=report.files, up_to_date=True)
+    try:
+        said = json.loads((Path(out) / "stats.json").read_text(encoding="utf-8")).get("said", [])
+    except (OSError, ValueError):
+        said = []
+    return dataclasses.replace(report, continued=report.files, up_to_date=True, said=[str(line) for line in said])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio import level
 from loopwright.audio.resample import resample_turn
 from loopwright.audio.stretch import SAME_PITCH, stretch_circle
@@ -12,7 +12,6 @@ from loopwright.data.cut import cut_circle, cut_loop
 from loopwright.data.settings import PrepareSettings
 from loopwright.data.tempo import Reading
 
-Float32 = npt.NDArray[np.float32]
 _LATE_S = 0.012  # a first attack this much after the grid is a lead-in to cut, not a feel
 
 
@@ -39,6 +38,8 @@ def cut_rows(mono: Float32, rate_hz: int, reading: Reading, settings: PrepareSet
     if not 1 / settings.max_stretch <= ratio <= settings.max_stretch:
         limit = f"the limit is {settings.max_stretch:g}"
         return f"at {reading.bpm:.1f} BPM it would have to be stretched by {ratio:.2f}, {limit}"
+    if reading.whole and not reading.firm and reading.beats % settings.beats_per_bar and reading.beats % 3 == 0:
+        return f"{reading.beats} beats are no whole bars of {settings.beats_per_bar}: a waltz? try --beats-per-bar 3"
     if reading.beats < row_beats:
         if reading.whole and settings.beats_per_bar % reading.beats == 0 and settings.bars == 1:
             notes.append(f"{reading.beats} beats long, repeated to make a bar")
@@ -47,7 +48,7 @@ def cut_rows(mono: Float32, rate_hz: int, reading: Reading, settings: PrepareSet
         return f"shorter than {wanted} ({reading.beats} beats at {reading.bpm:.1f} BPM)"
     n_rows = min(reading.beats // row_beats, settings.max_bars // settings.bars)
     left = reading.beats - n_rows * row_beats
-    start = _lead_in(mono, rate_hz, reading)
+    start = 0 if reading.firm or reading.length else _lead_in(mono, rate_hz, reading)
     if start:
         notes.append(f"starts {1000 * start / rate_hz:.0f} ms late")
     if reading.whole:
@@ -66,6 +67,11 @@ def cut_rows(mono: Float32, rate_hz: int, reading: Reading, settings: PrepareSet
     extra_s = (len(mono) - start - n_rows * row_length) / rate_hz
     notes.append(f"not a whole loop: {n_rows * settings.bars} bars cut, {extra_s:.2f} s left")
     return [cut_circle(mono, start + round(i * row_length), round(row_length), rate_hz) for i in range(n_rows)]
+
+
+def retuned(row: Float32, cents: float) -> Float32:
+    """One circle played so much higher, and so much shorter: resampled. Its tempo is fitted afterwards."""
+    return resample_turn(row, round(len(row) * 2.0 ** (-cents / 1200))) if cents else row
 
 
 def fit_row(row: Float32, rate_hz: int, mel_rate_hz: int, n_out: int) -> Float32:

@@ -29,6 +29,7 @@ class PrepareSettings(BaseModel, frozen=True, extra="forbid"):
     max_seconds: PositiveFloat = 600.0  # longer files are songs
     max_bars: PositiveInt = 64
     keep_audio: bool = True
+    tune: bool = True  # bring loops of notes that are clearly off A440 to it
 
     @model_validator(mode="after")
     def _shares_leave_training(self) -> Self:

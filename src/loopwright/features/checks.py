@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from loopwright.arrays import Float32, Float64
 from loopwright.audio.constantq import ConstantQ
 from loopwright.features.base import Network
 from loopwright.features.basic_pitch import LOWEST_MIDI, RATE_HZ, WINDOW, BasicPitch
@@ -117,11 +117,11 @@ def signal(name: str, length: int) -> Tensor:
     return torch.from_numpy(x.astype(np.float32))[None]
 
 
-def heard_signal(name: str) -> npt.NDArray[np.float32]:
+def heard_signal(name: str) -> Float32:
     """A test signal of a transcriber at 22,050 Hz, computed in float64: (1, 43844)."""
     n = np.arange(WINDOW, dtype=np.float64)
 
-    def sine(hz: float) -> npt.NDArray[np.float64]:
+    def sine(hz: float) -> Float64:
         return np.sin(2 * np.pi * hz * n / RATE_HZ)
 
     chord = [0.15 / h * sine(h * hz) for hz in (220.0, 277.1826, 329.6276) for h in range(1, 9)]
@@ -135,7 +135,7 @@ def heard_signal(name: str) -> npt.NDArray[np.float32]:
     return np.asarray(x, dtype=np.float32)[None]
 
 
-def played_chord() -> tuple[npt.NDArray[np.float64], list[tuple[float, int]]]:
+def played_chord() -> tuple[Float64, list[tuple[float, int]]]:
     """A bar at 48 kHz, (96000,), with a plucked chord of eight harmonics on each half; its starts in seconds and notes."""
     t = np.arange(48_000) / 48_000
     bar, notes = np.zeros(96_000), []

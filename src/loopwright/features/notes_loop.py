@@ -14,10 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from loopwright.arrays import Float32, Float64
 from loopwright.features.transcriber import LOWEST_NOTE, SEMITONES, Heard, PitchNet
-
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 
 ROWS_HEARD = 320  # all rows: harmonics up to 12.8 kHz
 WIDTHS = {"contour": 8, "notes": 32, "onsets": 32}

@@ -51,6 +51,7 @@ class Bank:
         clips = [
             {"bars": clip.bars, "events": [list(event) for event in clip.events]}
             | ({"key": clip.key.name} if clip.key is not None else {})
+            | ({"style": clip.style} if clip.style else {})
             for clip in self.clips
         ]
         return {"licences": list(self.licences), "attributions": list(self.attributions), "clips": clips}
@@ -60,7 +61,13 @@ class Bank:
         """From a header. Raises InputError naming the file if it is damaged."""
         try:
             clips = tuple(
-                clip_of_rows(one["events"], int(one["bars"]), notes=notes, key=parse_key(one["key"]) if "key" in one else None)
+                clip_of_rows(
+                    one["events"],
+                    int(one["bars"]),
+                    notes=notes,
+                    key=parse_key(one["key"]) if "key" in one else None,
+                    style=str(one.get("style", "")),
+                )
                 for one in values["clips"]
             )
             if not clips or not all(clip.events and 1 <= clip.bars <= 16 for clip in clips):
@@ -104,7 +111,8 @@ class Bank:
 def _clip_of_record(record: Mapping[str, Any], bars: int, *, notes: bool) -> Clip | None:
     """The clip of a prepared row; None if its events are not known, or of the other kind."""
     rows = [event for event in record.get("events") or [] if isinstance(event[0], str) != notes]
-    clip = clip_of_rows([[_short(x) for x in row] for row in rows], bars, notes=notes, key=_key_of_record(record))
+    short, style = [[_short(x) for x in row] for row in rows], str(record.get("style") or "")
+    clip = clip_of_rows(short, bars, notes=notes, key=_key_of_record(record), style=style)
     return clip if clip.events else None
 
 

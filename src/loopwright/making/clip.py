@@ -31,11 +31,13 @@ class Clip:
         events: all notes, or all hits; by start, in 0 .. `bars`.
         bars: length.
         key: of notes, where it is known.
+        style: what its music is called, where that is known.
     """
 
     events: tuple[Note, ...] | tuple[Hit, ...]
     bars: int
     key: Key | None = None
+    style: str = ""
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -63,7 +65,7 @@ class Clip:
         if not semitones or any(isinstance(event, Hit) for event in self.events):
             return self
         notes = tuple(n._replace(note=n.note + semitones) for n in self.notes)
-        return Clip(notes, self.bars, self.key.moved(semitones) if self.key else None)
+        return replace(self, events=notes, key=self.key.moved(semitones) if self.key else None)
 
     def in_key(self, key: Key | None) -> Clip:
         """The notes moved to a key, or to its relative. Raises InputError if nobody knows the key they are in."""
@@ -92,7 +94,7 @@ def hits_from_midi(source: Path | bytes, *, bars: int | None = None) -> Clip:
     return Clip(tuple(hits), length)
 
 
-def clip_of_rows(rows: Sequence[Sequence[Any]], bars: int, *, notes: bool, key: Key | None = None) -> Clip:
+def clip_of_rows(rows: Sequence[Sequence[Any]], bars: int, *, notes: bool, key: Key | None = None, style: str = "") -> Clip:
     """A clip from events as `data.events` has them: note, start, length, velocity; or role, start, velocity.
 
     Raises InputError for rows that are none.
@@ -100,11 +102,11 @@ def clip_of_rows(rows: Sequence[Sequence[Any]], bars: int, *, notes: bool, key: 
     try:
         if notes:
             some = [Note(int(r[0]), float(r[1]), float(r[2]), _velocity(r[3] if len(r) > 3 else PLAIN_VELOCITY)) for r in rows]
-            return Clip(tuple(note_events.wrapped(some, bars)), bars, key)
+            return Clip(tuple(note_events.wrapped(some, bars)), bars, key, style)
         hits = [Hit(str(r[0]), float(r[1]), _velocity(r[2])) for r in rows if r[0] in ROLE_INDEX]
     except (TypeError, ValueError, IndexError) as error:
         raise InputError(f"events are [note, start, length, velocity] or [role, start, velocity] ({error}).") from error
-    return Clip(tuple(drum_events.wrapped(hits, bars)), bars)
+    return Clip(tuple(drum_events.wrapped(hits, bars)), bars, style=style)
 
 
 def _velocity(value: Any) -> float:

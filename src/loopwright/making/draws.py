@@ -6,11 +6,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.errors import InputError
 
-Float32 = npt.NDArray[np.float32]
 Blend = Sequence[tuple[int, float]]  # seeds and weights whose squares sum to 1: independent noises, mixed at one strength
 
 MAX_SEED = 2**32 - 1

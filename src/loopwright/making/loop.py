@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio.io import write_wav
 from loopwright.audio.seam import click_ratio
 from loopwright.audio.wavmeta import exact_bpm, loop_chunks
@@ -18,8 +18,6 @@ from loopwright.files import atomic_path
 
 if TYPE_CHECKING:
     from loopwright.making.clip import Clip
-
-Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from loopwright.audio.spectra import Float32
+from loopwright.arrays import Float32
 from loopwright.making.onnx_session import Arrays, NoGraphError, Session, graph_path
 from loopwright.models import config
 from loopwright.models.config import QUIETEST, ROLES, GeneratorSizes

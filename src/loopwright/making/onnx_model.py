@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from loopwright.arrays import Float32
 from loopwright.config import MelConfig, check_same_mel
 from loopwright.errors import InputError
 from loopwright.files import sha256_of
-from loopwright.making.draws import Float32, draw
+from loopwright.making.draws import draw
 from loopwright.making.find import find_model, shown_name, vocoder_for
 from loopwright.making.model import Model
 from loopwright.making.onnx_generator import OnnxGenerator

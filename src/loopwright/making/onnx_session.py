@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.errors import InputError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -61,7 +62,7 @@ class Session:
         """Names of the outputs, in the graph's order."""
         return [output.name for output in self._session.get_outputs()]
 
-    def run(self, inputs: Arrays) -> list[npt.NDArray[np.float32]]:
+    def run(self, inputs: Arrays) -> list[Float32]:
         """Compute all outputs."""
-        out: list[npt.NDArray[np.float32]] = self._session.run(None, dict(inputs))
+        out: list[Float32] = self._session.run(None, dict(inputs))
         return out

@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
 
+from loopwright.arrays import Float32, Float64
 from loopwright.audio.keys import Key, parse_key
 from loopwright.errors import InputError
 from loopwright.making.clip import Clip
 from loopwright.making.directions import MAX_MOVE, Direction, pick
-from loopwright.making.draws import Blend, Float32, check_seeds, strongest
+from loopwright.making.draws import Blend, check_seeds, strongest
 from loopwright.making.loop import WORDS, Loop, word_for
 from loopwright.making.model import Model, check_settings
 
@@ -71,7 +72,7 @@ def place_of(model: Model, seed: int, *, style: str | None = None, truncation: f
     return place_at(model.styles_of([seed], style=style, truncation=truncation)[0], [(seed, 1.0)], truncation, plays)
 
 
-def _styles(model: Model, place: Place) -> npt.NDArray[np.float64]:
+def _styles(model: Model, place: Place) -> Float64:
     """(W,), or (L, W) of a place with one style a layer. Raises InputError for a place of another model."""
     size = model.w_dim
     if len(place.w) not in (size, size * model.n_styles):

@@ -15,11 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from loopwright.arrays import Float32
 from loopwright.audio.io import read_audio
 from loopwright.audio.mel import LogMel
 from loopwright.audio.resample import resample_circle
 from loopwright.errors import InputError
-from loopwright.making.draws import Float32, noise_map
+from loopwright.making.draws import noise_map
 from loopwright.making.places import Place, place_at
 from loopwright.making.speaker import mel_of
 from loopwright.making.torch_model import TorchModel

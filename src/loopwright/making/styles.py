@@ -19,6 +19,7 @@ from loopwright.errors import ConfigError, InputError
 from loopwright.files import write_json
 
 if TYPE_CHECKING:
+    from loopwright.making.bank import Bank
     from loopwright.making.model import Model
 
 FEWEST = 8  # seeds that a style needs to be listed
@@ -116,14 +117,18 @@ class Styled:
 def find_styles(model: Model, network: str, *, looked_at: int = 2000, least: float = 0.5) -> StyleTable:
     """Look at the loops of seeds 0 to `looked_at` with a classifier, through the bridge. Deterministic.
 
+    A model with a bank of clips needs no classifier: a seed has the style of the clip that it plays.
+
     Raises ConfigError for a network that does not tell styles apart, or a model that was trained on styles.
     """
+    if model.styles:
+        raise ConfigError(f"model '{model.name}' was trained on styles: {', '.join(model.styles)}. It needs no table.")
+    if model.bank is not None and any(clip.style for clip in model.bank.clips):
+        return styles_of_bank(model.bank, looked_at=looked_at)
     import torch
 
     from loopwright.features import build_embedder
 
-    if model.styles:
-        raise ConfigError(f"model '{model.name}' was trained on styles: {', '.join(model.styles)}. It needs no table.")
     judge = build_embedder(network, model.mel)
     names = judge.features.network.classes
     odds = []
@@ -138,3 +143,12 @@ def find_styles(model: Model, network: str, *, looked_at: int = 2000, least: flo
     sure = probabilities.max(axis=1) >= least
     listed = {name: tuple(np.flatnonzero(sure & (best == k)).tolist()) for k, name in enumerate(names)}
     return StyleTable(network, looked_at, least, {name: seeds for name, seeds in listed.items() if len(seeds) >= FEWEST})
+
+
+def styles_of_bank(bank: Bank, *, looked_at: int = 2000) -> StyleTable:
+    """The seeds of each style of a bank's clips."""
+    listed: dict[str, list[int]] = {}
+    for seed in range(looked_at):
+        listed.setdefault(bank.draw(seed).style, []).append(seed)
+    seeds = {style: tuple(some) for style, some in sorted(listed.items()) if style and len(some) >= FEWEST}
+    return StyleTable("bank", looked_at, 1.0, seeds)

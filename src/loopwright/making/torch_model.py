@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from loopwright.making.draws import Float32, draw
+from loopwright.arrays import Float32
+from loopwright.making.draws import draw
 from loopwright.making.find import find_model, shown_name, vocoder_for
 from loopwright.making.model import Model
 from loopwright.making.speaker import Arrays

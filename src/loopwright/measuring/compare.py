@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopwright import metrics
+from loopwright.arrays import Float32, Intp
 from loopwright.errors import InputError
-from loopwright.measuring.judging import Float32
 from loopwright.measuring.measured import Measured
 from loopwright.measuring.results import Estimate
 from loopwright.measuring.settings import Settings
@@ -72,7 +72,7 @@ def music_summary(features: MusicalFeatures) -> dict[str, float]:
 
 
 class _Features(Protocol):
-    def __getitem__(self, rows: NDArray[np.intp]) -> Any: ...
+    def __getitem__(self, rows: Intp) -> Any: ...
 
 
 def _by_loop(

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.errors import ConfigError, WeightsError
 from loopwright.features import NETWORKS, Judge, load_judge
 from loopwright.features.registry import weights_path
 from loopwright.measuring.cache import EmbeddingCache
 from loopwright.metrics import FAMILIES
 
-Float32 = npt.NDArray[np.float32]
 What = Literal["embedding", "probabilities"]
 
 PANEL = "panel"
 _UNTRAINED = "random:yamnet"
-RATE_HZ = 16_000  # what loop metrics and most judges hear
+JUDGE_RATE_HZ = 16_000  # what loop metrics and most judges hear
 _SECONDS = (2.0, 20.0)  # loops shorter than this are repeated for a judge, longer ones cut
 
 
@@ -62,7 +61,7 @@ def judges_at_hand(names: Sequence[str], weights: Path | None = None) -> list[st
     return found
 
 
-def judge_clip(samples: Float32, rate_hz: int = RATE_HZ) -> Float32:
+def judge_clip(samples: Float32, rate_hz: int = JUDGE_RATE_HZ) -> Float32:
     """A loop (N,) as judges hear it: repeated until it is 2 s long, cut at 20 s."""
     shortest, longest = (round(s * rate_hz) for s in _SECONDS)
     if len(samples) < shortest:

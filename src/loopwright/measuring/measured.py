@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from loopwright import metrics
+from loopwright.arrays import Float32, Int64
 from loopwright.audio.mel import LogMel
 from loopwright.audio.melscale import slaney_hz_to_mel
 from loopwright.audio.resample import resample_circle
@@ -23,13 +23,11 @@ from loopwright.errors import InputError, LoopwrightError
 from loopwright.features import Judge
 from loopwright.features.basic_pitch import BasicPitch
 from loopwright.measuring.cache import EmbeddingCache, content_hash
-from loopwright.measuring.judging import RATE_HZ, Float32, What, hear, judge_clip, tells_classes
+from loopwright.measuring.judging import JUDGE_RATE_HZ, What, hear, judge_clip, tells_classes
 from loopwright.measuring.settings import Settings
 from loopwright.measuring.sides import Entry, Reading, Side
 from loopwright.metrics.loops import LoopFeatures
 from loopwright.metrics.music import MusicalFeatures
-
-Ints = npt.NDArray[np.int64]
 
 CHUNK = 32  # loops in memory at once
 POOL = (2, 2)  # mel bands and frames averaged in a pattern
@@ -53,9 +51,9 @@ class Patterns:
     """Log-mels of single bars, pooled: `bars` (B, M, T); `owner` (B,) is the number of each bar's loop, in order."""
 
     bars: Float32
-    owner: Ints
+    owner: Int64
 
-    def take(self, loops: Ints) -> Patterns:
+    def take(self, loops: Int64) -> Patterns:
         """The bars of some loops, which are numbered anew."""
         places = [np.flatnonzero(self.owner == loop) for loop in loops]
         owner = np.repeat(np.arange(len(places)), [len(some) for some in places])
@@ -102,7 +100,7 @@ class Measured(_Chunk):
         """Of each loop, "" where it is not known."""
         return [loop.entry.kit for loop in self.loops]
 
-    def take(self, keep: Ints) -> Measured:
+    def take(self, keep: Int64) -> Measured:
         """Some of the loops, by number."""
         return dataclasses.replace(
             self,
@@ -133,7 +131,7 @@ class Ears:
         self.musical = "music" in settings.metrics
         self._edges = band_edges()
 
-    def measure(self, side: Side, rows: Ints, report: Callable[[int, int], None]) -> Measured:
+    def measure(self, side: Side, rows: Int64, report: Callable[[int, int], None]) -> Measured:
         """Read loops in chunks; keep embeddings and measures, not the audio. Raises InputError if none can be read."""
         parts: list[_Chunk] = []
         skipped: list[str] = []
@@ -171,9 +169,9 @@ class Ears:
 
     def _chunk(self, entries: Sequence[Entry], rows: Sequence[int], readings: Sequence[Reading]) -> _Chunk:
         """Some loops that fit into memory together."""
-        plain = [reading.at(RATE_HZ) for reading in readings]
-        clips = {RATE_HZ: [judge_clip(samples) for samples in plain]}
-        for rate in {judge.rate_hz for judge in self.judges} - {RATE_HZ}:
+        plain = [reading.at(JUDGE_RATE_HZ) for reading in readings]
+        clips = {JUDGE_RATE_HZ: [judge_clip(samples) for samples in plain]}
+        for rate in {judge.rate_hz for judge in self.judges} - {JUDGE_RATE_HZ}:
             clips[rate] = [judge_clip(reading.at(rate), rate) for reading in readings]
         keys = {rate: [content_hash(clip) for clip in some] for rate, some in clips.items()}
 
@@ -190,7 +188,7 @@ class Ears:
             patterns = patterns_of(picture, reading.bars)
             bars += patterns
             owner += [number] * len(patterns)
-        heard = zip(entries, rows, readings, keys[RATE_HZ], strict=True)
+        heard = zip(entries, rows, readings, keys[JUDGE_RATE_HZ], strict=True)
         return _Chunk(
             loops=tuple(_heard(*one) for one in heard),
             embeddings=through(self.judges, "embedding"),

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from loopwright import metrics
+from loopwright.arrays import Float32, Int64
 from loopwright.audio.picture import mel_sheet
 from loopwright.config import LOOP16
 from loopwright.errors import InputError, LoopwrightError
 from loopwright.measuring.compare import drawn_sources, with_interval
-from loopwright.measuring.judging import RATE_HZ, Float32
-from loopwright.measuring.measured import CHUNK, POOL, Ints, Measured, Patterns, on_grid, patterns_of
+from loopwright.measuring.judging import JUDGE_RATE_HZ
+from loopwright.measuring.measured import CHUNK, POOL, Measured, Patterns, on_grid, patterns_of
 from loopwright.measuring.results import Estimate
 from loopwright.measuring.settings import Settings
 from loopwright.measuring.sides import Entry, PreparedSide, Side
@@ -30,7 +31,7 @@ class Bank:
     """Loops to be compared with: which ones of a side, and the patterns of their bars."""
 
     entries: tuple[Entry, ...]
-    rows: Ints  # their places in the side
+    rows: Int64  # their places in the side
     patterns: Patterns
 
     def __len__(self) -> int:
@@ -51,7 +52,7 @@ class Bank:
         )
 
     @classmethod
-    def read(cls, side: Side, rows: Ints, report: Callable[[int, int], None]) -> Bank:
+    def read(cls, side: Side, rows: Int64, report: Callable[[int, int], None]) -> Bank:
         """Patterns of many loops of a side, and nothing else of them. Raises InputError if none can be read."""
         kept: list[int] = []
         bars: list[Float32] = []
@@ -76,7 +77,7 @@ class Bank:
         )
 
 
-def _log_mels(side: Side, rows: Ints) -> Sequence[Float32 | None]:
+def _log_mels(side: Side, rows: Int64) -> Sequence[Float32 | None]:
     """LOOP16 log-mels (M, bars * T); None for a loop that cannot be read. Those of prepared data are taken as they lie."""
     if isinstance(side, PreparedSide) and side.data.representation == LOOP16:
         return list(side.data.log_mel(rows))
@@ -84,7 +85,7 @@ def _log_mels(side: Side, rows: Ints) -> Sequence[Float32 | None]:
     for row in rows:
         try:
             reading = side.read(int(row))
-            out.append(on_grid(reading.at(RATE_HZ), reading.bars)[1])
+            out.append(on_grid(reading.at(JUDGE_RATE_HZ), reading.bars)[1])
         except LoopwrightError:
             out.append(None)
     return out
@@ -128,7 +129,7 @@ def search(bank: Bank, real: Measured, fake: Measured, report: Callable[[int, in
     )
 
 
-def _best_bar(similarity: Float32, owner: Ints) -> Float32:
+def _best_bar(similarity: Float32, owner: Int64) -> Float32:
     """The most similar bar of each loop: (B,) -> (n,)."""
     out = np.full(int(owner.max()) + 1, -1.0, dtype=np.float32)
     np.maximum.at(out, owner, similarity)
@@ -155,4 +156,4 @@ def _bar_picture(side: Side, bank: Bank, bar: int) -> Float32:
     loop = int(bank.patterns.owner[bar])
     reading = side.read(int(bank.rows[loop]))
     first = int(np.flatnonzero(bank.patterns.owner == loop)[0])
-    return np.asarray(np.split(on_grid(reading.at(RATE_HZ), reading.bars)[1], reading.bars, axis=1)[bar - first])
+    return np.asarray(np.split(on_grid(reading.at(JUDGE_RATE_HZ), reading.bars)[1], reading.bars, axis=1)[bar - first])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loopwright import metrics
+from loopwright.arrays import Float64
 from loopwright.measuring.report import NOTHING, TAUGHT, markdown_table
 from loopwright.measuring.results import Estimate
 
@@ -64,7 +64,7 @@ def _ranks(panel: metrics.Panel, judges: Sequence[str]) -> str:
     )
 
 
-def _mean(ranks: NDArray[np.float64]) -> str:
+def _mean(ranks: Float64) -> str:
     known = ranks[np.isfinite(ranks)]
     return f"{known.mean():.2f}" if len(known) else NOTHING
 

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from loopwright.arrays import Bool, Int64
 from loopwright.errors import InputError
-from loopwright.measuring.measured import Ints
 from loopwright.measuring.settings import LEADING_N, LOCKED, Settings
 from loopwright.measuring.sides import ModelSide, PreparedSide, Side, VocodedSide, open_side
 
@@ -31,7 +30,7 @@ class Chosen:
     kind: Kind
     title: str
     side: Side
-    rows: Ints
+    rows: Int64
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Pool:
 
     name: str
     side: Side
-    rows: Ints
+    rows: Int64
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def _real_pools(side: Side, settings: Settings, held_out: Path | None, notes: li
     return Pool(name, side, rows), Pool("held-out", other, free), f"{how}; held out: {other.label}"
 
 
-def real_rows(side: Side, split: str | None, notes: list[str]) -> tuple[str, Ints, str]:
+def real_rows(side: Side, split: str | None, notes: list[str]) -> tuple[str, Int64, str]:
     """What to call the real loops, which they are, and the same in words. Locked ones only if they are asked for by name."""
     splits = np.array([entry.split for entry in side.entries])
     if split is not None:
@@ -138,7 +137,7 @@ def real_rows(side: Side, split: str | None, notes: list[str]) -> tuple[str, Int
     return "real", np.flatnonzero(splits != LOCKED), "all loops"
 
 
-def halves(side: Side, rows: Ints, *, seed: int, notes: list[str]) -> tuple[Ints, Ints]:
+def halves(side: Side, rows: Int64, *, seed: int, notes: list[str]) -> tuple[Int64, Int64]:
     """Two halves that share no source, as equal as sources allow; of a single source, by loop, which is noted."""
     units = [side.entries[row].unit for row in rows]
     if len(set(units)) < 2 <= len(rows):
@@ -151,7 +150,7 @@ def halves(side: Side, rows: Ints, *, seed: int, notes: list[str]) -> tuple[Ints
     return rows[first], rows[~first]
 
 
-def in_first_half(units: Sequence[str], *, seed: int) -> NDArray[np.bool_]:
+def in_first_half(units: Sequence[str], *, seed: int) -> Bool:
     """For each item whether it is in the first of two halves that share no unit: whole units, drawn in turn to the smaller."""
     counts = Counter(units)
     totals = [0, 0]
@@ -179,5 +178,5 @@ def _training(real: Side, fake: Side, training: Path | None, settings: Settings)
     return Pool("training", real, rows) if len(rows) else None
 
 
-def _sample(rng: np.random.Generator, rows: Ints, n: int) -> Ints:
+def _sample(rng: np.random.Generator, rows: Int64, n: int) -> Int64:
     return np.sort(rng.choice(rows, n, replace=False)) if n < len(rows) else np.asarray(rows, dtype=np.int64)

@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from loopwright.audio.io import read_audio
+from loopwright.arrays import Float32
+from loopwright.audio.io import FORMATS, read_audio
 from loopwright.audio.mel import LogMel
 from loopwright.audio.resample import resample_circle
 from loopwright.audio.wavmeta import read_chunks
 from loopwright.config import BAR_SECONDS, GRID_BPM
-from loopwright.data.facts import CORPUS_TABLE, Facts, read_table
+from loopwright.data.facts import CORPUS_TABLE, Facts
 from loopwright.data.prepared import PreparedData
-from loopwright.data.scan import find_audio
+from loopwright.data.scan import Passed, find_audio
+from loopwright.data.tables import Table, read_table
 from loopwright.errors import ConfigError, InputError
 from loopwright.files import atomic_path, sha256_of
 from loopwright.making.bundled import bundled_models
@@ -38,7 +39,6 @@ from loopwright.training.recipe import parse_recipe
 from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.check import HIGHEST_LOG_MEL
 
-Float32 = npt.NDArray[np.float32]
 MAX_SECONDS = 60.0
 _KNOWN = ("source", "split", "kit")  # fields of a manifest, in the order of `Entry`
 _BLOCK = 16  # loops a model makes at once
@@ -112,14 +112,22 @@ class FolderSide(Side):
 
     def __init__(self, path: Path) -> None:
         self.label = path.name or str(path)
-        table = read_table(path / CORPUS_TABLE) if (path / CORPUS_TABLE).is_file() else {}
-        found = list(find_audio(path))
+        self.notes = []
+        table, passed = Table(), Passed()
+        try:
+            if (path / CORPUS_TABLE).is_file():
+                table = read_table(path / CORPUS_TABLE)
+        except InputError as error:  # a table tells more; the loops are there without it
+            self.notes.append(str(error))
+        found = list(find_audio(path, passed))
+        self.notes += passed.lines()
         if not found:
-            raise InputError(f"{path} holds no audio files. Give a folder of loops (WAV, FLAC, AIFF, OGG, MP3).")
+            others = " ".join(f"{line}." for line in passed.lines())
+            raise InputError(f"{path} holds no audio files. {others or f'Give a folder of loops ({FORMATS}).'}")
         if (path / "manifest.json").is_file():
             self.kind = "pack"
         self.paths = [f.path for f in found]
-        self.facts = [table.get(f.name, Facts()) for f in found]
+        self.facts = [table.get(f.name) or Facts() for f in found]
         self.entries = [
             Entry(f.name, int(facts.bars or 0), facts.source, facts.split, facts.kit)
             for f, facts in zip(found, self.facts, strict=True)
@@ -137,8 +145,6 @@ class FolderSide(Side):
 
     @staticmethod
     def _chunk_bars(path: Path, length_s: float) -> float | None:
-        if path.suffix.lower() != ".wav":
-            return None
         chunks = read_chunks(path)
         if chunks.beats:
             return chunks.beats / 4

@@ -10,7 +10,7 @@ import numpy as np
 from loopwright.errors import InputError
 from loopwright.features import Judge
 from loopwright.measuring.compare import drawn_sources
-from loopwright.measuring.judging import RATE_HZ
+from loopwright.measuring.judging import JUDGE_RATE_HZ
 from loopwright.measuring.measured import Measured
 from loopwright.measuring.settings import LEADING_N, Settings
 from loopwright.metrics.intervals import LEAST
@@ -37,8 +37,8 @@ def look_for_trouble(measured: Mapping[str, Measured], judges: Sequence[Judge], 
     """One sentence for each thing. `measured` by kind: "reference", "real", "generated" and others."""
     out = [line for name, m in measured.items() for line in _of_set(name, m)]
     rates = sorted({loop.rate_hz for m in measured.values() for loop in m.loops})
-    if rates != [RATE_HZ]:
-        out.append(f"{', '.join(f'{rate} Hz' for rate in rates)} resampled to {RATE_HZ} Hz, all that most judges hear.")
+    if rates != [JUDGE_RATE_HZ]:
+        out.append(f"{', '.join(f'{rate} Hz' for rate in rates)} resampled to {JUDGE_RATE_HZ} Hz, all that most judges hear.")
     reference, real, fake = measured["reference"], measured["real"], measured["generated"]
     out += _of_fakes(reference, real, fake)
     n = len(reference)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from loopwright.arrays import Float32, Float64, Int64
 from loopwright.audio.io import write_wav
 from loopwright.audio.mel import LogMel
 from loopwright.audio.picture import mel_sheet
@@ -29,7 +30,6 @@ from loopwright.data import PreparedData
 from loopwright.errors import InputError
 from loopwright.features import Judge, load_judge
 from loopwright.files import load_tensors, save_tensors, sha256_of, write_json, write_text
-from loopwright.measuring.judging import Float32
 from loopwright.measuring.report import cell, markdown_table
 from loopwright.measuring.results import Estimate, Result
 from loopwright.measuring.settings import Progress, no_progress
@@ -37,7 +37,7 @@ from loopwright.metrics import bootstrap, fad, kad
 from loopwright.metrics.loops import CLICK, wrap_jump
 from loopwright.vocoder import load
 from loopwright.vocoder.base import Vocoder
-from loopwright.vocoder.fidelity import FLOOR, Floats, attack_errors, magnitude, mel_errors, stft_errors
+from loopwright.vocoder.fidelity import FLOOR, attack_errors, magnitude, mel_errors, stft_errors
 
 ROWS = {"spectral convergence": "", "log STFT": " (dB)", "log mel": " (dB)", "attack": " (dB)"}  # with their units
 _SHOWN = 4  # loops in the sheet and as WAV files
@@ -152,7 +152,7 @@ def compare_vocoders(
 
 
 def _resynthesise(
-    model: Vocoder, log_mel: Tensor, rows: npt.NDArray[np.int64], work: Path, report: Callable[[int, int], None]
+    model: Vocoder, log_mel: Tensor, rows: Int64, work: Path, report: Callable[[int, int], None]
 ) -> tuple[Tensor, float]:
     """Loops one by one, as a user gets them, and the process CPU time of one. What is done already is taken from `work`."""
     loops, seconds = [], []
@@ -194,7 +194,7 @@ class _Bench:
 
     def errors(self, fake: Tensor) -> dict[str, Estimate]:
         """All measures with 95 % intervals; whole performances are drawn for the intervals."""
-        parts: dict[str, list[Floats]] = {name: [] for name in ROWS}
+        parts: dict[str, list[Float64]] = {name: [] for name in ROWS}
         for a, b, m in zip(*(torch.split(x, _PART) for x in (self.real, fake, self.log_mel)), strict=True):
             values = (*stft_errors(a, b), mel_errors(m, b, self._analyse), attack_errors(a, b, self.rate_hz))
             for name, value in zip(ROWS, values, strict=True):

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from loopwright.arrays import Float64
 from loopwright.errors import InputError
 
 ONSET_TOLERANCE_S = 0.05
@@ -65,7 +66,7 @@ def note_scores(counts: ArrayLike) -> NoteScores:
     )
 
 
-def _rows(notes: ArrayLike) -> NDArray[np.float64]:
+def _rows(notes: ArrayLike) -> Float64:
     rows = np.asarray(notes, dtype=np.float64)
     if rows.size == 0:
         return np.zeros((0, 3))

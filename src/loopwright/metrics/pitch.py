@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from loopwright.arrays import Float64, Int64
 from loopwright.audio.constantq import ConstantQ
+from loopwright.audio.key_fit import MODES, TONICS, fit_keys
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats, as_loops
+from loopwright.metrics.checks import as_loops
 
 Array = NDArray[np.floating[Any]]
 
@@ -27,15 +29,7 @@ _ROWS_A_SEMITONE = 3
 _FIRST_ROW, _ROWS = 59, 180
 BANK = ConstantQ(bands=_ROWS, f_min=27.5 * 2 ** (_FIRST_ROW / 36), frames_per_bar=128)
 
-KEY_NAMES = tuple(
-    tonic + mode for mode in ("maj", "min") for tonic in ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-)
-_SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))  # major, natural minor
-# How well each degree fits a key, major and minor (Krumhansl and Kessler 1982, Psychological Review 89:334).
-_PROFILES = (
-    (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
-    (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
-)
+KEY_NAMES = tuple(tonic + mode for mode in MODES for tonic in TONICS)
 _TIE = 0.01  # shares of note mass this near to the best fit as well
 
 
@@ -44,8 +38,8 @@ class Tuning(NamedTuple):
     cents from A440, -50 to 50 (of no meaning where r is near 0: then it is anywhere). NaN for loops without partials.
     """
 
-    r: Floats
-    offset: Floats
+    r: Float64
+    offset: Float64
 
 
 class Heard(NamedTuple):
@@ -55,10 +49,10 @@ class Heard(NamedTuple):
     posterior. onsets: notes struck a bar. A loop without notes has zeros: here nothing heard is the figure.
     """
 
-    share: Floats
-    notes: Floats
-    peak: Floats
-    onsets: Floats
+    share: Float64
+    notes: Float64
+    peak: Float64
+    onsets: Float64
 
 
 class Key(NamedTuple):
@@ -69,10 +63,10 @@ class Key(NamedTuple):
     to log2 12. NaN for loops without notes (fits: 0).
     """
 
-    number: NDArray[np.int64]
-    in_key: Floats
-    fits: NDArray[np.int64]
-    entropy: Floats
+    number: Int64
+    in_key: Float64
+    fits: Int64
+    entropy: Float64
 
     @property
     def names(self) -> list[str]:
@@ -145,7 +139,7 @@ def heard(notes: Array, onsets: Array, *, bars_heard: float = 1.0) -> Heard:
     )
 
 
-def pitch_classes(notes: Array) -> Floats:
+def pitch_classes(notes: Array) -> Float64:
     """Share of note mass (posteriors above 0.5, summed) in each pitch class from C on. (n, U, 88) -> (n, 12), NaN without."""
     x = _posteriors(notes)
     mass = np.where(x > THRESHOLD, x, 0).sum(axis=1, dtype=np.float64)
@@ -165,7 +159,7 @@ def key(notes: Array) -> Key:
     """
     classes = pitch_classes(notes)
     some = np.isfinite(classes[:, 0])
-    share, likeness = _fit(np.where(some[:, None], classes, 0.0))
+    share, likeness = fit_keys(np.where(some[:, None], classes, 0.0))
     fitting = share >= share.max(axis=1, keepdims=True) - _TIE
     number = np.where(fitting, likeness, -np.inf).argmax(axis=1)
     logs = np.log2(classes, out=np.zeros_like(classes), where=classes > 0)
@@ -175,19 +169,6 @@ def key(notes: Array) -> Key:
         np.where(some, fitting.sum(axis=1), 0),
         np.where(some, np.abs((classes * logs).sum(axis=1)), np.nan),
     )
-
-
-def _fit(classes: Floats) -> tuple[Floats, Floats]:
-    """Share of mass in each of 24 scales, and correlation with each of 24 profiles: (n, 12) -> twice (n, 24)."""
-    scale, profile = np.zeros((12, 24)), np.zeros((12, 24))
-    for mode in range(2):
-        for tonic in range(12):
-            scale[(np.array(_SCALES[mode]) + tonic) % 12, 12 * mode + tonic] = 1
-            profile[:, 12 * mode + tonic] = np.roll(_PROFILES[mode], tonic)
-    profile -= profile.mean(axis=0)
-    centred = classes - classes.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(centred, axis=1, keepdims=True) * np.linalg.norm(profile, axis=0)
-    return classes @ scale, np.divide(centred @ profile, norms, out=np.zeros_like(norms), where=norms > 1e-12)
 
 
 def _posteriors(values: Array) -> Array:

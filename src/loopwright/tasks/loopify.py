@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from loopwright.arrays import Float32
 from loopwright.audio import level
 from loopwright.audio.io import read_audio, write_wav
 from loopwright.audio.resample import resample_circle
@@ -23,11 +23,12 @@ from loopwright.data.cut import cut_circle, cut_loop, join_ends
 from loopwright.data.facts import read_json_sidecar
 from loopwright.data.mixdown import mixdown
 from loopwright.data.rhythm import FRAME_HZ, Tempogram, band_levels, rises
+from loopwright.data.scan import printable
+from loopwright.data.stated import Span, cut_to
 from loopwright.data.tags import read_tags
 from loopwright.data.tempo import Reading, read_tempo
 from loopwright.errors import InputError
 
-Float32 = npt.NDArray[np.float32]
 CONTEXT_S = 0.35  # of sound before and after a seam that is compared
 _MOST_SECONDS = 1200.0
 
@@ -91,13 +92,18 @@ def loopify(
     if level.to_db(level.peak(mono)) < -70:
         raise InputError(f"{source} is silent.")
     bands = band_levels(mono, audio.rate_hz)
-    reading = _tempo(source, audio.length_s, bands, beats_per_bar, source_bpm)
-    n_bars = _bars(reading, bars, beats_per_bar, audio.length_s)
+    reading = _tempo(source, mono, audio.rate_hz, bands, beats_per_bar, source_bpm)
+    samples, skipped = audio.samples, 0
+    if reading.length and start_s is None:  # a stated loop in a longer file
+        samples, skipped = cut_to(samples, reading.start, reading.length), reading.start
+        mono = cut_to(mono, reading.start, reading.length)
+        bands = band_levels(mono, audio.rate_hz)
+    n_bars = _bars(reading, bars, beats_per_bar, len(mono) / audio.rate_hz)
     beats = n_bars * beats_per_bar
     length = round(60 * audio.rate_hz * beats / reading.bpm)
     if reading.whole and beats == reading.beats and start_s is None:
         start = 0
-        loop = cut_loop(audio.samples, 1, audio.rate_hz)[0]
+        loop = cut_loop(samples, 1, audio.rate_hz)[0]
     else:
         start = _place(mono, bands, reading, length, audio.rate_hz, start_s)
         if start + length > len(mono):
@@ -105,7 +111,8 @@ def loopify(
                 f"{source} has {(len(mono) - start) / audio.rate_hz:.2f} s from {start / audio.rate_hz:.2f} s on, {n_bars} "
                 f"bars at {reading.bpm:.2f} BPM need {length / audio.rate_hz:.2f} s. Ask for fewer, or start earlier."
             )
-        loop = cut_circle(audio.samples, start, length, audio.rate_hz)
+        loop = cut_circle(samples, start, length, audio.rate_hz)
+    start += skipped
     rate_out = rate_hz or audio.rate_hz
     wanted = bpm or reading.bpm
     same_tempo = loop_length(wanted, beats, audio.rate_hz) == len(loop)
@@ -121,9 +128,9 @@ def loopify(
     exact = exact_bpm(n_out, beats, rate_out)
     seam = max(click_ratio(loop[:, c]) for c in range(loop.shape[1]))
     info = {
-        "title": out.stem,
+        "title": printable(out.stem),
         "software": "loopwright",
-        "source": source.name,
+        "source": printable(source.name),
         "bpm": round(exact, 6),
         "bars": n_bars,
         "start_s": round(start / audio.rate_hz, 4),
@@ -147,15 +154,23 @@ def loopify(
     )
 
 
-def _tempo(source: Path, length_s: float, bands: torch.Tensor, beats_per_bar: int, source_bpm: float | None) -> Reading:
+def _tempo(
+    source: Path, mono: Float32, rate_hz: int, bands: torch.Tensor, beats_per_bar: int, source_bpm: float | None
+) -> Reading:
+    length_s = len(mono) / rate_hz
     if source_bpm is not None:
-        clues = [Clue("user", 50.0, bpm=source_bpm)]
+        clues = [Clue("user", 50.0, bpm=source_bpm, firm=True)]
     else:
-        clues = [*clues_from_name(source.name), *read_tags(source, length_s)[0]]
-        facts = read_json_sidecar(source)
+        clues = [*clues_from_name(source.name), *read_tags(source).clues]
+        try:
+            facts = read_json_sidecar(source)
+        except InputError:  # what lies beside it costs the recording nothing
+            facts = None
         if facts is not None and facts.bpm:
-            clues.append(Clue("table", 8.0, bpm=facts.bpm))
-    reading = read_tempo(length_s, Tempogram.of(rises(bands)), clues, beats_per_bar=beats_per_bar)
+            beats = facts.bars * beats_per_bar if facts.bars else None
+            clues.insert(0, Clue("table", 40.0, bpm=facts.bpm, beats=beats, firm=True))
+    span = Span.of(mono, rate_hz)
+    reading = read_tempo(length_s, Tempogram.of(rises(bands)), clues, beats_per_bar=beats_per_bar, span=span)
     if reading is None:
         raise InputError(f"{source} ({length_s:.2f} s) is too short to hold a bar. Use a longer recording.")
     return reading
@@ -217,7 +232,7 @@ def describe(result: Loopified) -> str:
     """One line of JSON about a loop that was written."""
     return json.dumps(
         {
-            "file": str(result.path),
+            "file": printable(str(result.path)),
             "bpm": round(result.bpm, 4),
             "source_bpm": round(result.source_bpm, 4),
             "confidence": round(result.confidence, 3),

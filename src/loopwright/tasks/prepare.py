@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from loopwright.audio.io import FORMATS
 from loopwright.data.fingerprint import DuplicateIndex, fingerprint
+from loopwright.data.hints import findings as findings  # given on: the command line asks for them here
+from loopwright.data.hints import most_worth as most_worth
 from loopwright.data.licences import check_families as check_families
 from loopwright.data.prepared_writer import WORK_FOLDER, PreparedWriter
-from loopwright.data.report import PrepareReport as PrepareReport  # given on: the command line asks for it here
+from loopwright.data.report import PrepareReport as PrepareReport
 from loopwright.data.report import finished_report, report_line, write_report
-from loopwright.data.scan import find_audio
+from loopwright.data.scan import Passed, find_audio
 from loopwright.data.settings import PrepareSettings as PrepareSettings  # given on, too
 from loopwright.data.sidecars import FactFinder
 from loopwright.data.splits import make_splitter
@@ -30,23 +33,22 @@ from loopwright.settings_diff import refuse_other_settings
 Progress = Callable[[int, int], None]
 
 
-def _look(folder: Path, limit: int | None) -> tuple[int, str]:
-    """How many audio files there are, and a digest of their names, sizes and times."""
-    total, digest = 0, hashlib.sha256()
-    for found in itertools.islice(find_audio(folder), limit):
-        total += 1
-        digest.update(f"{found.name}\0{found.size}\0{found.mtime_ns}\n".encode())
+def _look(folder: Path, limit: int | None) -> tuple[int, str, Passed]:
+    """How many audio files there are, a digest of their names, sizes and times, and what was passed over."""
+    total, digest, passed = 0, hashlib.sha256(), Passed()
+    for found in find_audio(folder, passed):
+        if limit is None or total < limit:
+            total += 1
+            digest.update(f"{found.name}\0{found.size}\0{found.mtime_ns}\n".encode())
     if total == 0:
-        raise InputError(
-            f"{folder} holds no audio files (WAV, FLAC, AIFF, OGG or MP3). Give the folder that your loops are in."
-        )
-    return total, digest.hexdigest()
+        others = "".join(f" {line[0].upper()}{line[1:]}." for line in passed.lines())
+        raise InputError(f"{folder} holds no audio files ({FORMATS}).{others or ' Give the folder that your loops are in.'}")
+    return total, digest.hexdigest(), passed
 
 
-def _jobs(folder: Path, limit: int | None, settings: PrepareSettings) -> Iterator[Job]:
-    facts = FactFinder(folder, settings)
+def _jobs(folder: Path, limit: int | None, finder: FactFinder) -> Iterator[Job]:
     for found in itertools.islice(find_audio(folder), limit):
-        yield found, facts.of(found)
+        yield found, finder.of(found)
 
 
 def dry_run(
@@ -56,14 +58,36 @@ def dry_run(
     limit: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    report: PrepareReport | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """What `prepare` would do with each file, as lines of report.jsonl; nothing is written, duplicates are not sought."""
-    total, _ = _look(folder, limit)
-    found = outcomes(_jobs(folder, limit, settings), settings, _workers(workers, total), dry=True)
+    """What `prepare` would do with each file, as lines of report.jsonl; nothing is written, duplicates are not sought.
+
+    `report` takes up the numbers, and after the last line what else was found.
+    """
+    total, _, passed = _look(folder, limit)
+    finder = FactFinder(folder)
+    found = outcomes(_jobs(folder, limit, finder), settings, _workers(workers, total), dry=True)
     for done, outcome in enumerate(found, 1):
         if progress is not None:
             progress(done, total)
-        yield report_line(outcome, [], len(outcome.records))
+        line = report_line(outcome, [], len(outcome.records))
+        if report is not None:
+            report.count(line)
+        yield line
+    if report is not None:
+        report.said = [*passed.lines(), *finder.notes()]
+
+
+def refuse_inside(folder: Path, out: Path) -> None:
+    """Raise InputError if the output is the folder of loops or lies in it: the next run would read it as loops."""
+    top, target = folder.resolve(), out.resolve()
+    same = any(part.exists() and part.samefile(top) for part in (target, *target.parents))
+    if target == top or top in target.parents or (top.exists() and same):
+        where = "is" if target == top else "lies in"
+        raise InputError(
+            f"the output {out} {where} the folder of loops: the next run would take it for loops. "
+            f"Choose a folder elsewhere, e.g. -o {top.parent / (top.name + '-prepared')}"
+        )
 
 
 def _workers(wanted: int | None, total: int) -> int:
@@ -98,7 +122,9 @@ def prepare(
     Raises InputError if nothing usable is found or `out` cannot be written, BusyError if another process works on `out`.
     """
     folder, out = Path(folder), Path(out)
-    total, listing = _look(folder, limit)
+    refuse_inside(folder, out)
+    total, listing, passed = _look(folder, limit)
+    finder = FactFinder(folder)
     plan = {"folder": str(folder.resolve()), "listing": listing, "settings": settings.model_dump(mode="json")}
     with locked(out, "preparing into"):
         same = _same_plan(out, plan, overwrite=overwrite)
@@ -108,19 +134,22 @@ def prepare(
         write_json(out / WORK_FOLDER / "plan.json", plan)
         index = DuplicateIndex(out / WORK_FOLDER / "duplicates.sqlite") if settings.duplicate < 1 else None
         try:
-            report = _run(folder, writer, index, settings, limit, total, _workers(workers, total), progress)
+            jobs = _jobs(folder, limit, finder)
+            report = _run(jobs, writer, index, settings, total, _workers(workers, total), progress)
         except BaseException:
             writer.close()
             raise
         finally:
             if index is not None:
                 index.close()
+        report.said = [*passed.lines(), *finder.notes()]
         if report.rows == 0:
             writer.close()
             name, reason = report.examples[0]
+            said = "".join(f" {line}." for line in report.said[:3])
             raise InputError(
-                f"nothing usable in {folder}: {total} files, all rejected. The first: {name}: {reason}. "
-                f"See all with: loopwright prepare {folder} -o {out} --dry-run"
+                f"nothing usable in {folder}: {total} files, all rejected. The first: {name}: {reason}.{said} "
+                f"See all with: loopwright prepare {folder} --dry-run"
             )
         write_report(out, writer)
         splitter = make_splitter(
@@ -129,7 +158,7 @@ def prepare(
             validation_share=settings.validation_share,
             seed=settings.seed,
         )
-        writer.finish({**plan, "files": report.files, "kept": report.kept}, split_of=splitter)
+        writer.finish({**plan, "files": report.files, "kept": report.kept, "said": report.said}, split_of=splitter)
     return report
 
 
@@ -150,11 +179,10 @@ def _same_plan(out: Path, plan: dict[str, Any], *, overwrite: bool) -> bool:
 
 
 def _run(
-    folder: Path,
+    jobs: Iterator[Job],
     writer: PreparedWriter,
     index: DuplicateIndex | None,
     settings: PrepareSettings,
-    limit: int | None,
     total: int,
     workers: int,
     progress: Progress | None,
@@ -168,7 +196,7 @@ def _run(
         _catch_up(index, writer)
     if progress is not None:
         progress(report.files, total)
-    todo = itertools.islice(_jobs(folder, limit, settings), report.files, None)
+    todo = itertools.islice(jobs, report.files, None)
     for outcome in outcomes(todo, settings, workers):
         duplicates: list[tuple[int, int]] = []
         rows = 0

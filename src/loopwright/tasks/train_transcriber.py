@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
+from loopwright.arrays import Float32, Float64, Int64
 from loopwright.config import BAR_SECONDS, ToneConfig
 from loopwright.data import PreparedData
 from loopwright.errors import ConfigError, InputError
@@ -19,17 +20,7 @@ from loopwright.files import locked, save_tensors, write_json
 from loopwright.metrics import bootstrap, match_notes, note_scores
 from loopwright.training.pace import Tick as Tick  # given on: the command line shows it
 from loopwright.training.runs import RunFolder
-from loopwright.training.transcriber_loop import (
-    Float32,
-    Float64,
-    Ints,
-    TranscriberConfig,
-    build,
-    known_notes,
-    posteriors,
-    resume,
-    train,
-)
+from loopwright.training.transcriber_loop import TranscriberConfig, build, known_notes, posteriors, resume, train
 
 QUICK = 64  # bars asked about at each tick
 ONSETS_TRIED = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
@@ -48,7 +39,7 @@ def make_config(values: Mapping[str, Any]) -> TranscriberConfig:
         raise ConfigError(f"transcriber setting '{'.'.join(str(p) for p in first['loc'])}': {first['msg']}.") from error
 
 
-def rows_with_notes(prepared: PreparedData, split: str) -> Ints:
+def rows_with_notes(prepared: PreparedData, split: str) -> Int64:
     """Rows of a side whose notes are known."""
     rows = prepared.indices(split)
     known = [bool(events) and all(isinstance(e[0], (int, float)) for e in events) for events in prepared.column("events", rows)]
@@ -135,7 +126,7 @@ def write_network(path: Path, model: PitchNet, header: Mapping[str, Any]) -> Non
 
 
 def note_counts(
-    prepared: PreparedData, rows: Ints, heard: Posteriors, *, onset: float = ONSET, frame: float = FRAME
+    prepared: PreparedData, rows: Int64, heard: Posteriors, *, onset: float = ONSET, frame: float = FRAME
 ) -> Float64:
     """Notes matched, played and heard, (n, 3), from posteriors of these rows at thresholds."""
     length_s = BAR_SECONDS * prepared.bars
@@ -147,7 +138,7 @@ def note_counts(
     return np.asarray(counts, dtype=np.float64).reshape(-1, 3)
 
 
-def choose_thresholds(prepared: PreparedData, rows: Ints, heard: Posteriors) -> dict[str, float]:
+def choose_thresholds(prepared: PreparedData, rows: Int64, heard: Posteriors) -> dict[str, float]:
     """Those best on these rows: for `frame` by F1 of cells, then for `onset` by F1 of notes."""
     length_s, frames = BAR_SECONDS * prepared.bars, heard[0].shape[2]
     held = np.stack(
@@ -163,7 +154,7 @@ def choose_thresholds(prepared: PreparedData, rows: Ints, heard: Posteriors) -> 
     return {"onset": onset, "frame": frame}
 
 
-def measure(model: PitchNet, prepared: PreparedData, sides: Mapping[str, Ints], *, heard_frames: int) -> dict[str, Any]:
+def measure(model: PitchNet, prepared: PreparedData, sides: Mapping[str, Int64], *, heard_frames: int) -> dict[str, Any]:
     """Thresholds chosen on `validation`, and scores of `test` by style; see `scores_by_style`."""
     validation, test = sides["validation"], sides["test"]
     thresholds = choose_thresholds(prepared, validation, posteriors(model, prepared, validation, heard_frames=heard_frames))
@@ -171,7 +162,7 @@ def measure(model: PitchNet, prepared: PreparedData, sides: Mapping[str, Ints], 
     return {"thresholds": thresholds, "test": scores_by_style(prepared, test, note_counts(prepared, test, heard, **thresholds))}
 
 
-def scores_by_style(prepared: PreparedData, rows: Ints, counts: Float64) -> dict[str, Any]:
+def scores_by_style(prepared: PreparedData, rows: Int64, counts: Float64) -> dict[str, Any]:
     """Precision, recall and F1 of all notes together, "all" and by style, with 95 % intervals from halves of the sources."""
     styles = np.asarray([str(style or "") for style in prepared.column("style", rows)])
     sources = prepared.column("source", rows)
@@ -180,7 +171,7 @@ def scores_by_style(prepared: PreparedData, rows: Ints, counts: Float64) -> dict
     return {name: _scores(counts[part], [s for s, i in zip(sources, part, strict=True) if i]) for name, part in wholes.items()}
 
 
-def _some(rows: Ints) -> Ints:
+def _some(rows: Int64) -> Int64:
     """At most QUICK of the rows, evenly spread."""
     return rows[np.linspace(0, len(rows) - 1, min(QUICK, len(rows))).astype(int)]
 

@@ -7,9 +7,9 @@ tens of bars, to be read beside the same figures of training bars.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from loopwright.arrays import Float32
 from loopwright.config import MelConfig, Representation
 from loopwright.errors import ConfigError, WeightsError
 from loopwright.features.registry import read_transcriber
@@ -18,8 +18,6 @@ from loopwright.metrics.music import musical_features, summarise_music
 from loopwright.metrics.pitch import heard, tuning_of_rows
 from loopwright.vocoder import load as load_vocoder
 from loopwright.vocoder.check import HIGHEST_LOG_MEL
-
-Float32 = npt.NDArray[np.float32]
 
 BARS = 48  # how many are heard
 SHOWN = ("rise_db", "attack_db", "pre_db", "grid_ms", "level_spread_db", "tuning_r", "cents_off")

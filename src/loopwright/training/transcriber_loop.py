@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from loopwright.arrays import Float32, Float64, Int64
 from loopwright.config import BAR_SECONDS, Representation
 from loopwright.features.bridge import resize, time_weights
 from loopwright.features.notes_loop import WIDTHS, new_notes_loop, note_targets, transcription_loss
@@ -31,9 +31,6 @@ from loopwright.training.descend import descend, set_rate, warm_cosine
 from loopwright.training.pace import Pace, Tick
 from loopwright.training.seeds import rng_for, torch_seeded
 
-Ints = npt.NDArray[np.int64]
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 KIND = "transcriber checkpoint"
 MAY_CHANGE = {"steps"}  # when a run is continued: a longer or shorter end
 ROWS_PER_SEMITONE = 3
@@ -66,11 +63,11 @@ class NoteBars(Protocol):
     representation: Representation
     bars: int  # of each row
 
-    def log_mel(self, indices: Ints) -> Float32:
+    def log_mel(self, indices: Int64) -> Float32:
         """Rows of the constant-Q, log10, (n, K, T)."""
         ...
 
-    def column(self, name: str, indices: Ints) -> list[Any]:
+    def column(self, name: str, indices: Int64) -> list[Any]:
         """One field of rows."""
         ...
 
@@ -81,7 +78,7 @@ def known_notes(events: Sequence[Sequence[Any]]) -> Float64:
     return np.asarray(notes, dtype=np.float64).reshape(-1, 3)
 
 
-def draw_batch(data: NoteBars, rows: Ints, config: TranscriberConfig, step: int) -> tuple[Tensor, Tensor, Tensor]:
+def draw_batch(data: NoteBars, rows: Int64, config: TranscriberConfig, step: int) -> tuple[Tensor, Tensor, Tensor]:
     """Random bars, changed at random, and what is to be heard of them; decided by (seed, step).
 
     Returns rows (B, K, U), and notes and onsets (B, 88, U), 0 or 1.
@@ -167,7 +164,7 @@ def learning_rate(config: TranscriberConfig, step: int) -> float:
     return warm_cosine(step, steps=config.steps, warmup=max(1, config.steps // 20), highest=config.lr)
 
 
-def train_step(trainee: TranscriberTrainee, data: NoteBars, rows: Ints) -> dict[str, Tensor]:
+def train_step(trainee: TranscriberTrainee, data: NoteBars, rows: Int64) -> dict[str, Tensor]:
     """One step; scalars to log. Raises TrainingDivergedError."""
     config, step = trainee.config, trainee.step
     log_rows, notes, onsets = draw_batch(data, rows, config, step)
@@ -182,7 +179,7 @@ def train_step(trainee: TranscriberTrainee, data: NoteBars, rows: Ints) -> dict[
 
 
 def train(
-    trainee: TranscriberTrainee, data: NoteBars, rows: Ints, checkpoint: Path, *, every: int, minutes: float | None = None
+    trainee: TranscriberTrainee, data: NoteBars, rows: Int64, checkpoint: Path, *, every: int, minutes: float | None = None
 ) -> Iterator[Tick]:
     """Train to the end of the schedule, with a checkpoint and a Tick every `every` steps; `minutes` stops earlier."""
     pace = Pace(trainee, end=trainee.config.steps, every=every, limit_s=None if minutes is None else 60 * minutes)
@@ -200,7 +197,7 @@ def resume(trainee: TranscriberTrainee, path: Path) -> None:
 
 
 @torch.no_grad()
-def posteriors(model: PitchNet, data: NoteBars, rows: Ints, *, heard_frames: int, batch: int = 16) -> tuple[Float32, Float32]:
+def posteriors(model: PitchNet, data: NoteBars, rows: Int64, *, heard_frames: int, batch: int = 16) -> tuple[Float32, Float32]:
     """What the network hears of rows: notes and onsets, each (n, 88, U), 0 to 1."""
     parts: list[tuple[Tensor, Tensor]] = []
     for first in range(0, len(rows), batch):

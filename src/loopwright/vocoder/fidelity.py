@@ -8,14 +8,12 @@ Shapes: n loops, N samples, F bins, M mel bands, T frames.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from loopwright.arrays import Float64
 from loopwright.audio.mel import LogMel
 from loopwright.audio.stft import circular_stft
-
-Floats = npt.NDArray[np.float64]
 
 FLOOR = 1e-4  # -80 dB of full scale: what lies below is counted as silence
 STFT_WINDOWS = (2048, 1024, 512)
@@ -30,7 +28,7 @@ def magnitude(loop: Tensor, window: int) -> Tensor:
     return circular_stft(loop, window, hop).abs() * (4 / window)
 
 
-def stft_errors(real: Tensor, fake: Tensor) -> tuple[Floats, Floats]:
+def stft_errors(real: Tensor, fake: Tensor) -> tuple[Float64, Float64]:
     """Multi-resolution STFT error, windows 2048, 1024, 512. (n, N) twice -> spectral convergence (n,), log L1 in dB (n,).
 
     Spectral convergence is |A - B| / |A| (Frobenius), the log error the mean of |20 log10| differences above -80 dB.
@@ -61,7 +59,7 @@ def onset_samples(real: Tensor, rate_hz: int) -> list[list[int]]:
     return [(row.nonzero()[:, 0] * hop).tolist() for row in found]
 
 
-def attack_errors(real: Tensor, fake: Tensor, rate_hz: int) -> Floats:
+def attack_errors(real: Tensor, fake: Tensor, rate_hz: int) -> Float64:
     """Error of attacks in dB: mean |20 log10| difference of STFTs with windows of 64, 128 and 256 samples, 10 ms before to
     20 ms after every onset of the real loop. (n, N) twice -> (n,), NaN where there is no onset.
     """
@@ -81,7 +79,7 @@ def attack_errors(real: Tensor, fake: Tensor, rate_hz: int) -> Floats:
     return np.asarray(errors).mean(0)
 
 
-def mel_errors(real_log_mel: Tensor, fake: Tensor, analyse: LogMel) -> Floats:
+def mel_errors(real_log_mel: Tensor, fake: Tensor, analyse: LogMel) -> Float64:
     """Mean absolute difference of log-mels in dB, above -80 dB. (n, M, T) and (n, N) -> (n,)."""
     floor = float(np.log10(FLOOR))
     difference = analyse(fake).clamp_min(floor) - real_log_mel.clamp_min(floor)

@@ -12,8 +12,9 @@ import math
 
 import numpy as np
 
+from loopwright.arrays import Float32
 from loopwright.audio.melscale import filterbank
-from loopwright.audio.spectra import Float32, hann, istft, stft
+from loopwright.audio.spectra import hann, istft, stft
 from loopwright.config import MelConfig
 
 MEAN_MAGNITUDE = math.sqrt(math.pi) / 2  # of complex noise of unit power: Rayleigh's

@@ -11,7 +11,6 @@ import pytest
 from loopwright.data.facts import Facts
 from loopwright.data.freesound import is_freesound, read_freesound, sound_id
 from loopwright.data.scan import find_audio
-from loopwright.data.settings import PrepareSettings
 from loopwright.data.sidecars import FactFinder
 from loopwright.errors import InputError
 
@@ -74,17 +73,17 @@ def test_facts(miniature: Path) -> None:
     assert is_freesound(miniature)
     facts = read_freesound(miniature)
     assert facts["43"] == Facts(
-        bpm=120.0, beats_per_bar=4, key="", source="user:anna", style="Bass Music", kind="drum", licence="CC-BY-3.0",
+        bpm=120.0, beats_per_bar=4, key="", source="user:anna", style="Bass Music", kind="drums", licence="CC-BY-3.0",
         attribution="drumloop 01.wav by anna (freesound.org)", origin="metadata.json",
     )  # fmt: skip
     bass = facts["1007"]
-    assert (bass.bpm, bass.beats_per_bar, bass.key, bass.kind, bass.licence) == (140.0, 3, "A minor", "synth", "CC0-1.0")
+    assert (bass.bpm, bass.beats_per_bar, bass.key, bass.kind, bass.licence) == (140.0, 3, "A minor", "tonal", "CC0-1.0")
     assert facts["2"].discard == "its annotators discarded it"
     assert "3" not in facts
 
 
 def test_the_finder_connects_files_and_sounds(miniature: Path) -> None:
-    finder = FactFinder(miniature, PrepareSettings())
+    finder = FactFinder(miniature)
     by_name = {found.name.rsplit("/", 1)[-1]: finder.of(found) for found in find_audio(miniature)}
     assert by_name["43_5.wav.wav"].bpm == 120.0
     assert by_name["1007_5.wav.wav"].source == by_name["43_5.wav.wav"].source  # one uploader is never on two sides
@@ -102,3 +101,11 @@ def test_torn_metadata(miniature: Path) -> None:
     (miniature / "metadata.json").write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match=r"cannot read .*metadata\.json"):
         read_freesound(miniature)
+
+
+def test_no_opinion_yet_and_no_tempo_defined_are_heeded(miniature: Path) -> None:
+    base = miniature / "annotations"
+    (base / "ann1/sound-43.json").write_text(json.dumps(annotation(bpm="90", defined_tempo=False)))
+    (base / "ann2/sound-43.json").write_text(json.dumps(annotation(bpm="90", save_for_later=True, discard=True)))
+    facts = read_freesound(miniature)["43"]
+    assert (facts.bpm, facts.discard) == (120.0, "")
