@@ -26,10 +26,10 @@ from loopwright.config import LOOP48
 from loopwright.corpus.circular import add_wrapped
 from loopwright.corpus.drums import DrumRenderer, choose_part, hit_sound, loop_rng, plan_drums, setup_of, stop_samples
 from loopwright.corpus.groove import read_groove
-from loopwright.measuring.vocoders import attack_errors, mel_errors
 from loopwright.metrics import bootstrap
 from loopwright.vocoder import load, loop_samples, render
 from loopwright.vocoder.base import Vocoder
+from loopwright.vocoder.fidelity import attack_errors, mel_errors
 
 RATE = LOOP48.rate_hz
 FADE = 480
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--tempi", type=float, nargs="*", default=[60, 80, 100, 110, 130, 140, 160, 180])
     args = parser.parse_args()
     torch.set_num_threads(1)
-    vocoder = load("house", LOOP48)
+    vocoder = load("ring", LOOP48)
     renderer = DrumRenderer(plan_drums(read_groove(args.groove), 15_000, 0), args.oneshots, 0)
     test = [i for i, bar in enumerate(renderer.plan) if bar.split == "test"]
     picked = np.random.default_rng(0).choice(test, args.bars, replace=False).tolist()

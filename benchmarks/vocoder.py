@@ -47,7 +47,7 @@ class AsGenerated(torch.nn.Module):
 
     def __init__(self, mel: MelConfig) -> None:
         super().__init__()
-        self.mel, self.light = mel, load_vocoder("house", mel)
+        self.mel, self.light = mel, load_vocoder("ring", mel)
 
     def forward(self, log_mel: torch.Tensor) -> np.ndarray:
         return self.light(log_mel[0].numpy(), white_noise(0, self.mel.hop, log_mel.shape[-1]))

@@ -1,4 +1,4 @@
-"""Write the ONNX graphs that come with the package: those of the models and vocoders in it, and of the `house` recipe's.
+"""Write the ONNX graphs that come with the package: those of the models and vocoders in it, and of the `house` recipes.
 
     python scripts/bundle_graphs.py
 
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loopwright.config import LOOP16, LOOP48
+import torch
+
+from loopwright.config import LOOP16, LOOP48, TONE48
 from loopwright.making.bundled import BUNDLED, bundled_models
 from loopwright.making.graphs import generator_graphs, ring_graph, write_graph
 from loopwright.making.onnx_generator import graph_sizes
 from loopwright.making.onnx_session import graph_path
 from loopwright.models import modelfile
+from loopwright.models.build import build_generator
 from loopwright.models.config import GeneratorSizes
-from loopwright.models.generator import Generator
 from loopwright.training.recipe import load_recipe
 from loopwright.vocoder import ring_config
 from loopwright.vocoder.modelfile import read
@@ -25,9 +27,12 @@ from loopwright.vocoder.ring_config import RING_SIZES
 
 
 def generators() -> list[GeneratorSizes]:
-    """The bundled models' and the house recipe's at both representations."""
-    config = load_recipe("house").generator
-    fresh = [GeneratorSizes(config=config, bands=mel.bands, frames=mel.model_frames) for mel in (LOOP16, LOOP48)]
+    """The bundled models' and those of the house recipes, each at its representations."""
+    chosen = (("house", LOOP16), ("house", LOOP48), ("house-tonal", TONE48), ("house-drums", LOOP48))
+    fresh = [
+        GeneratorSizes(config=load_recipe(recipe).generator, bands=each.bands, frames=each.model_frames)
+        for recipe, each in chosen
+    ]
     return [modelfile.read(path).sizes for path in bundled_models().values()] + fresh
 
 
@@ -41,7 +46,8 @@ def vocoders() -> list[RingVocoder]:
 def main() -> None:
     graphs: dict[Path, bytes] = {}
     for sizes in generators():
-        for kind, graph in generator_graphs(Generator.of(sizes), weights=False).items():
+        fresh = build_generator(sizes, torch.zeros(sizes.bands), torch.ones(sizes.bands))
+        for kind, graph in generator_graphs(fresh, weights=False).items():
             graphs[graph_path(kind, graph_sizes(sizes))] = graph
     for vocoder in vocoders():
         sizes_of_ring = ring_config.graph_sizes(vocoder.mel, vocoder.config)

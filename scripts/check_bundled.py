@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--vocoder")
     parser.add_argument("--engine", default="auto", choices=["auto", "onnx", "torch"])
     parser.add_argument("-o", "--out", type=Path, help="Also write the table here (Markdown).")
+    parser.add_argument("--json", type=Path, help="Also write it here as JSON, for scripts/record_result.py.")
     args = parser.parse_args()
     model = load(args.model, vocoder=args.vocoder, engine=args.engine)
     rows, tempos = check(model, args.count)
@@ -63,6 +65,17 @@ def main() -> None:
     print(text)
     if args.out:
         args.out.write_text(text + "\n", encoding="utf-8")
+    if args.json:
+        facts = {
+            "model": args.model,
+            "count": args.count,
+            "tempos": tempos,
+            "vocoder": model.vocoder_name,
+            "engine": args.engine,
+        }
+        args.json.write_text(
+            json.dumps(facts | {"rows": [[*row[:3], bool(row[3])] for row in rows]}, indent=1) + "\n", encoding="utf-8"
+        )
     sys.exit(0 if all(fine for *_, fine in rows) else 1)
 
 

@@ -33,7 +33,7 @@ def seam_quantile(tiled: np.ndarray, n: int, order: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--vocoder", default="house")
+    parser.add_argument("--vocoder", default="ring")
     parser.add_argument("--bpm", type=float, default=127.0)
     parser.add_argument("-n", "--count", type=int, default=64)
     args = parser.parse_args()

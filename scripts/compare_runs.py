@@ -1,11 +1,13 @@
-"""Runs side by side on more bars than a tick can afford: every bar of the test split, which no run was chosen by.
+"""Runs side by side on more bars than a tick can afford.
 
-    python scripts/compare_runs.py DATA RUN... -o OUT --judges yamnet,musicnn,scnn_loop [--which last]
+    python scripts/compare_runs.py DATA RUN... -o OUT --judges yamnet,musicnn,scnn_loop [--split validation] [--which last]
 
-RUN: a run folder, or a study's folder of one row and seed. Log-mels through the bridge, no vocoder; as many generated and as
-many training bars ("real") as the split has. Brackets: 95 % intervals by half-sampling; a row of a study with several seeds has
-the mean of its seeds, and brackets from the lowest bound to the highest. Each run's numbers are kept in OUT, so an interrupted
-comparison goes on. Writes compare.md: the rows, then each run.
+RUN: a run folder, or a study's folder of one row and seed. Log-mels through the bridge, no vocoder. The reference is half of
+the split by source; beside the runs, with as many bars, the other half (what a perfect model scores) and training bars (what
+copying scores). To choose between runs use split validation; test is for results, and locked for the last table alone.
+Brackets: 95 % intervals, whole sources drawn; a row of a study with several seeds has the mean of its seeds, and brackets from
+the lowest bound to the highest. Scores by a network that taught a run are marked. Each run's numbers are kept in OUT, so an
+interrupted comparison goes on. Writes compare.md: the rows, then each run.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +26,26 @@ from loopwright import metrics
 from loopwright.data import PreparedData
 from loopwright.features import build_embedder
 from loopwright.files import write_json, write_text
-from loopwright.measuring.report import cell, markdown_table
+from loopwright.measuring.compare import with_interval
+from loopwright.measuring.report import TAUGHT, cell, markdown_table, taught, taught_note
+from loopwright.measuring.results import Estimate
+from loopwright.measuring.rows import in_first_half
+from loopwright.measuring.settings import Settings
 from loopwright.models import modelfile
 from loopwright.training.runs import RunFolder
 from loopwright.training.samples import generate_batch, to_log_mels
 
 REPEATS = 60
-Scores = dict[str, dict[str, float]]
+MEASURES = ("FAD", "KAD", "coverage", "density")
+Scores = dict[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars as judges see them, (N, D) by judge, and the source of each; None of generated ones."""
+
+    embedded: dict[str, np.ndarray]
+    sources: list[str] | None = None
 
 
 def embed(log_mels: torch.Tensor, judges: Mapping[str, torch.nn.Module]) -> dict[str, np.ndarray]:
@@ -39,7 +55,7 @@ def embed(log_mels: torch.Tensor, judges: Mapping[str, torch.nn.Module]) -> dict
         return {name: torch.cat([judge(part) for part in parts]).double().numpy() for name, judge in judges.items()}
 
 
-def score(real: dict[str, np.ndarray], fake: dict[str, np.ndarray]) -> Scores:
+def score(reference: Bars, fake: Bars) -> Scores:
     """KAD, coverage and density by each judge with their intervals, and FAD without."""
 
     def both(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
@@ -47,11 +63,11 @@ def score(real: dict[str, np.ndarray], fake: dict[str, np.ndarray]) -> Scores:
         return {"KAD": float(metrics.kad(a, b)), "coverage": float(near.coverage), "density": float(near.density)}
 
     out: Scores = {}
-    for name, reference in real.items():
-        found = metrics.bootstrap(both, reference, fake[name], repeats=REPEATS)
-        out |= {f"{key} {name}": {"value": x.value, "low": x.low, "high": x.high} for key, x in found.items()}
-        far = float(metrics.fad(reference, fake[name]))
-        out[f"FAD {name}"] = {"value": far, "low": far, "high": far}
+    settings = Settings(repeats=REPEATS)
+    for name, real in reference.embedded.items():
+        found = with_interval(both, real, fake.embedded[name], groups=[reference.sources, fake.sources], settings=settings)
+        out |= {f"{key} {name}": estimate for key, estimate in found.items()}
+        out[f"FAD {name}"] = Estimate(value=float(metrics.fad(real, fake.embedded[name])))
     return out
 
 
@@ -70,12 +86,7 @@ def over_seeds(runs: dict[str, Scores]) -> dict[str, Scores]:
         rows.setdefault(re.sub(r"-seed\d+$", "", name), []).append(scores)
     return {
         (name if len(seeds) == 1 else f"{name} ({len(seeds)} seeds)"): {
-            key: {
-                "value": float(np.mean([scores[key]["value"] for scores in seeds])),
-                "low": min(scores[key]["low"] for scores in seeds),
-                "high": max(scores[key]["high"] for scores in seeds),
-            }
-            for key in seeds[0]
+            key: Estimate.over_seeds([scores[key] for scores in seeds]) for key in seeds[0]
         }
         for name, seeds in rows.items()
     }
@@ -87,40 +98,70 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--judges", default="yamnet,musicnn,scnn_loop")
+    parser.add_argument("--split", default="validation")
     parser.add_argument("--which", choices=["last", "best"], default="last")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     data = PreparedData.open(args.data)
     judges = {name: build_embedder(name, data.mel) for name in args.judges.split(",")}
-    held_out = np.asarray(data.indices("test"))
-    n = len(held_out)
-    real = embed(torch.from_numpy(data.log_mel(held_out)), judges)
-    runs: dict[str, Scores] = {}
-    for folder in [None, *args.runs]:
-        run, name = (None, "real") if folder is None else run_and_name(folder)
-        kept = args.out / f"{name}-{args.which}.json"
-        if kept.exists():
-            runs[name] = json.loads(kept.read_text(encoding="utf-8"))
-            continue
-        if run is not None and not RunFolder(run).checkpoint(args.which).exists():
+    rows = np.asarray(data.indices(args.split))
+    units = [str(source) for source in data.column("source", rows)]
+    first = in_first_half(units, seed=0)
+    n = min(int(first.sum()), int((~first).sum()))
+    if n < 12:
+        raise SystemExit(f"split {args.split} of {args.data} has {len(rows)} bars: two halves of at least 12 are needed.")
+    rng = np.random.default_rng(0)
+
+    def bars(pool: np.ndarray) -> Bars:
+        picks = np.sort(rng.choice(pool, n, replace=False))
+        sources = [str(source) for source in data.column("source", picks)]
+        return Bars(embed(torch.from_numpy(data.log_mel(picks)), judges), sources)
+
+    reference, other, training = bars(rows[first]), bars(rows[~first]), bars(np.asarray(data.indices("train")))
+    runs = {f"{args.split} against {args.split}": score(reference, other), "training bars": score(reference, training)}
+    taught_by: dict[str, tuple[str, ...]] = {}
+    for folder in args.runs:
+        run, name = run_and_name(folder)
+        kept = args.out / f"{name}-{args.which}-{args.split}.json"
+        if not RunFolder(run).checkpoint(args.which).exists() and not kept.exists():
             print(f"{run}: no {args.which} checkpoint, left out", flush=True)
             continue
-        if run is None:
-            picks = np.sort(np.random.default_rng(0).choice(data.indices("train"), n, replace=False))
-            log_mels = torch.from_numpy(data.log_mel(picks))
-        else:
-            file = modelfile.read(RunFolder(run).checkpoint(args.which))
-            generator, mean, std = modelfile.build(file), torch.from_numpy(file.mean), torch.from_numpy(file.std)
-            log_mels = to_log_mels(generate_batch(generator, n, seed=1), mean, std, data.mel)
-        runs[name] = score(real, embed(log_mels, judges))
-        write_json(kept, runs[name])
+        taught_by[name] = RunFolder(run).read_config()[0].discriminator.network_names
+        if kept.exists():
+            values = json.loads(kept.read_text(encoding="utf-8"))
+            runs[name] = {key: Estimate(**value) for key, value in values.items()}
+            continue
+        file = modelfile.read(RunFolder(run).checkpoint(args.which))
+        generator, mean, std = modelfile.build(file), torch.from_numpy(file.mean), torch.from_numpy(file.std)
+        log_mels = to_log_mels(generate_batch(generator, n, seed=1), mean, std, data.mel)
+        runs[name] = score(reference, Bars(embed(log_mels, judges)))
+        write_json(kept, {key: value.to_json() for key, value in runs[name].items()})
         print(name, {key: cell(value, 2, single=True) for key, value in runs[name].items()}, flush=True)
-    keys = [f"{key} {name}" for name in judges for key in ("FAD", "KAD", "coverage", "density")]
-    text = f"N = {n} bars of the test split, {n} generated and {n} training bars; `{args.which}` checkpoints.\n"
+    text = (
+        f"N = {n} bars in every row; reference: half of split {args.split}, {len(set(reference.sources or []))} sources; "
+        f"`{args.which}` checkpoints.\n"
+    )
     for title, some in {"Rows": over_seeds(runs), "Runs": runs}.items():
-        table = [[name, *(cell(scores[key], 2, single=True) for key in keys)] for name, scores in some.items()]
-        text += f"\n## {title}\n\n" + markdown_table([title[:-1].lower(), *keys], table)
+        text += f"\n## {title}\n\n" + table(title[:-1].lower(), some, taught_by, list(judges))
     write_text(args.out / "compare.md", text)
+
+
+def table(head: str, rows: dict[str, Scores], taught_by: dict[str, tuple[str, ...]], judges: list[str]) -> str:
+    """Rows of scores; a row of several seeds was taught by what taught its first run."""
+    flattered: list[str] = []
+    lines = []
+    for name, scores in rows.items():
+        runs = [run for run in taught_by if run == name or run.startswith(f"{name.split(' (')[0]}-seed")]
+        networks = taught_by[runs[0]] if runs else ()
+        cells = []
+        for judge in judges:
+            sign = f" {TAUGHT}" if taught(judge, networks) else ""
+            flattered += [judge] if sign and judge not in flattered else []
+            cells += [cell(scores.get(f"{key} {judge}"), 2, single=True) + sign for key in MEASURES]
+        lines.append([name, *cells])
+    titles = [f"{key} {judge}" for judge in judges for key in MEASURES]
+    note = taught_note(flattered)
+    return markdown_table([head, *titles], lines) + (f"\n{note}" if note else "")
 
 
 if __name__ == "__main__":

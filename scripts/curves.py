@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from loopwright.study.plots import plot_curves
-from loopwright.study.run import Curve
+from loopwright.study.results import Curve
 
 
 def main() -> None:
@@ -26,7 +26,8 @@ def main() -> None:
         curves.append(Curve(row=2 * number, label=name, title="", seed=0, ticks=ticks))
     judges = sorted({key[4:] for tick in curves[0].ticks for key in tick if key.startswith("kad/")}, reverse=True)
     if args.real:
-        scores = {k.removeprefix("real-"): v for k, v in json.loads(args.real.read_text(encoding="utf-8")).items() if k != "n"}
+        told = json.loads(args.real.read_text(encoding="utf-8"))
+        scores = {key.removeprefix("training-"): x for key, x in told.items() if key.startswith("training-")}
         last = {k: max(c.ticks[-1][k] for c in curves) for k in ("kimg", "seconds")}
         flat = [{**scores, "kimg": 0.0, "seconds": 0.0}, {**scores, **last}]
         curves.append(Curve(row=15, label="real training bars", title="", seed=0, ticks=flat))

@@ -82,7 +82,7 @@ def run_one(name: str, args: argparse.Namespace) -> dict[str, Any]:
         "saturation": ticks[-1]["saturation"],
         "fad": [before[f"fad/{args.judge}"], ticks[-1][f"fad/{args.judge}"]],
         "kad": [before[f"kad/{args.judge}"], ticks[-1][f"kad/{args.judge}"]],
-        "baseline": [baseline[f"real-fad/{args.judge}"], baseline[f"real-kad/{args.judge}"]],
+        "baseline": [baseline[f"training-fad/{args.judge}"], baseline[f"training-kad/{args.judge}"]],
         "ms": 1000 * statistics.median(times) / max(1, args.steps // TICKS) if times else float("nan"),
         "cpu_s": time.process_time() - began,
     }

@@ -26,7 +26,7 @@ from loopwright.data.scan import find_audio
 from loopwright.features import build_embedder, load_judge
 from loopwright.files import atomic_path, write_json, write_text
 from loopwright.measuring.cache import EmbeddingCache, content_hash
-from loopwright.measuring.evaluate import _through
+from loopwright.measuring.judging import hear
 
 SIZES = (100, 200, 500, 1000, 1500, 2000, 5000)
 NAMES = ("fad", "fad_inf", "kad", "coverage")
@@ -43,7 +43,7 @@ def embed(folder: Path, judge_name: str, count: int, cache: EmbeddingCache, seed
         for i in chosen[start : start + 32]:
             audio = read_audio(files[i])
             clips.append(resample_circle(audio.samples.mean(axis=1), round(audio.length_s * 16_000)))
-        out += _through(judge, clips, [content_hash(clip) for clip in clips], cache, "embedding")
+        out += hear(judge, clips, [content_hash(clip) for clip in clips], cache, "embedding")
         print(f"{judge_name}: {len(out)} of {len(chosen)}", flush=True)
     return np.stack(out)
 

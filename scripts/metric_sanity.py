@@ -20,13 +20,13 @@ import torch
 
 from loopwright import metrics
 from loopwright.audio.io import read_audio
-from loopwright.audio.resample import resample_circle
 from loopwright.audio.stretch import stretch_circle
 from loopwright.features import load_judge
 from loopwright.measuring.cache import EmbeddingCache
-from loopwright.measuring.evaluate import Library, Measured, Settings, _library, _measure
-from loopwright.measuring.sides import Loop, Read, Side
-from loopwright.metrics.loops import wrap_jump
+from loopwright.measuring.measured import Ears, Measured
+from loopwright.measuring.novelty import Bank
+from loopwright.measuring.settings import Settings
+from loopwright.measuring.sides import Entry, Reading, Side
 
 RATE = 48_000
 BAR = 96_000
@@ -105,15 +105,13 @@ class Bars(Side):
     def __init__(self, folder: Path, rows: list[dict[str, str]], spoil: Spoil | None, seed: int) -> None:
         self.folder, self.rows, self.spoil, self.seed = folder, rows, spoil, seed
         self.label = folder.name
-        self.loops = [Loop(row["file"], 1, row["source"], row["split"]) for row in rows]
-        self.notes = []
+        self.entries = [Entry(row["file"], 1, row["source"], row["split"]) for row in rows]
 
-    def read(self, index: int, rate_hz: int) -> Read:
+    def read(self, index: int) -> Reading:
         x = read_audio(self.folder / self.rows[index]["file"]).samples[:, 0].astype(np.float64)
         if self.spoil is not None:
             x = self.spoil(x, np.random.default_rng((self.seed, index)))
-        wave = x.astype(np.float32)
-        return Read(resample_circle(wave, round(len(wave) * rate_hz / RATE)), 1, RATE, float(wrap_jump(wave[None])[0]))
+        return Reading(x.astype(np.float32), RATE, 1)
 
 
 HIGHER_IS_WORSE = {
@@ -123,7 +121,7 @@ HIGHER_IS_WORSE = {
 }  # fmt: skip
 
 
-def numbers(reference: Measured, fake: Measured, library: Library, held: np.ndarray, *, slow: bool) -> dict[str, float]:
+def numbers(reference: Measured, fake: Measured, bank: Bank, held: np.ndarray, *, slow: bool) -> dict[str, float]:
     """Every metric of one set against the reference."""
     out: dict[str, float] = {}
     for judge in reference.embeddings:
@@ -134,10 +132,10 @@ def numbers(reference: Measured, fake: Measured, library: Library, held: np.ndar
         out[f"kad/{judge}"] = metrics.kad(a, b)
         out |= {f"{key}/{judge}": value for key, value in metrics.prdc(a, b)._asdict().items()}
         out[f"ndb/{judge}"] = metrics.ndb(a, b, bins=40).share
-    loops = metrics.compare_loops(reference.loops, fake.loops)
+    loops = metrics.compare_loops(reference.features, fake.features)
     out |= {key: loops[key] for key in HIGHER_IS_WORSE if key in loops}
-    out["click_share"] = metrics.summarise(fake.loops)["click_share"]
-    near = metrics.nearest(library.patterns, fake.patterns).similarity
+    out["click_share"] = metrics.summarise(fake.features)["click_share"]
+    near = metrics.nearest(bank.patterns.bars, fake.patterns.bars).similarity
     out["copied"] = metrics.novelty_from(held, near).copied
     return out
 
@@ -163,23 +161,22 @@ def main() -> None:
         return [rows[i] for i in np.sort(rng.permutation(len(rows))[:n])]
 
     judges = [load_judge(name) for name in args.judge.split(",")]
-    cache = EmbeddingCache(args.cache)
-    settings = Settings(judges=tuple(j.name for j in judges))
+    ears = Ears(judges, Settings(judges=tuple(j.name for j in judges)), EmbeddingCache(args.cache))
 
     def measure(name: str, rows: list[dict[str, str]], spoil: Spoil | None = None) -> Measured:
         side = Bars(args.corpus, rows, spoil, args.seed)
         print(f"{name}: {len(rows)} bars", flush=True)
-        return _measure(side, np.arange(len(rows)), judges, settings, cache, lambda done, total: None)
+        return ears.measure(side, np.arange(len(rows)), lambda done, total: None)
 
     n = args.n
     reference = measure("reference", some("test", n))
     pool_rows = some("validation", args.pool)
     pool = measure("innocent pool", pool_rows)
     train_rows = some("train", 1500)
-    library = _library(Bars(args.corpus, train_rows, None, args.seed), np.arange(len(train_rows)), lambda done, total: None)
-    held = metrics.nearest(library.patterns, reference.patterns).similarity
+    bank = Bank.read(Bars(args.corpus, train_rows, None, args.seed), np.arange(len(train_rows)), lambda done, total: None)
+    held = metrics.nearest(bank.patterns.bars, reference.patterns.bars).similarity
     innocent = [
-        numbers(reference, pool.take(np.sort(rng.choice(len(pool), n, replace=False))), library, held, slow=i < args.draws)
+        numbers(reference, pool.take(np.sort(rng.choice(len(pool), n, replace=False))), bank, held, slow=i < args.draws)
         for i in range(args.draws)
     ]
     first = np.sort(rng.choice(len(pool), n, replace=False))
@@ -192,17 +189,17 @@ def main() -> None:
     by_file = {row["file"]: int(turn) for row, turn in zip(copies, turns, strict=True)}
     plain_read = side.read
 
-    def turned(index: int, rate_hz: int) -> Read:
-        read = plain_read(index, rate_hz)
-        turn = by_file[copies[index]["file"]] * len(read.samples) // 256
-        return Read(np.roll(read.samples, turn) * np.float32(0.7), 1, read.rate_hz, read.wrap)
+    def turned(index: int) -> Reading:
+        reading = plain_read(index)
+        turn = by_file[copies[index]["file"]] * len(reading.samples) // 256
+        return Reading(np.roll(reading.samples, turn) * np.float32(0.7), RATE, 1)
 
     side.read = turned  # type: ignore[method-assign]
     print("memorised copies", flush=True)
-    sets["memorised, rolled"] = _measure(side, np.arange(n), judges, settings, cache, lambda done, total: None)
+    sets["memorised, rolled"] = ears.measure(side, np.arange(n), lambda done, total: None)
     electronic = [i for i, row in enumerate(pool_rows) if row["style"] in ELECTRONIC]
     sets["electronic styles only"] = pool.take(np.array(electronic)[rng.integers(0, len(electronic), n)])
-    faults = {name: numbers(reference, m, library, held, slow=True) for name, m in sets.items()}
+    faults = {name: numbers(reference, m, bank, held, slow=True) for name, m in sets.items()}
     mean = {key: float(np.mean([row[key] for row in innocent])) for key in innocent[0]}
     # A share that is 0 in every innocent draw has no spread of its own: one item in N is the least that can be told.
     spread = {key: max(float(np.std([row[key] for row in innocent], ddof=1)), 0.3 / n) for key in innocent[0]}

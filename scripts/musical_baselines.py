@@ -47,9 +47,9 @@ def read(folder: Path, count: int) -> tuple[np.ndarray, list[str] | None]:
 
 
 def vocoded(loops: np.ndarray) -> np.ndarray:
-    house, log_mel = vocoder.load("house", LOOP48), LogMel(LOOP48)
+    ring, log_mel = vocoder.load("ring", LOOP48), LogMel(LOOP48)
     with torch.no_grad():
-        parts = [vocoder.render(house, log_mel(torch.from_numpy(x[None])), 120.0).numpy() for x in loops]
+        parts = [vocoder.render(ring, log_mel(torch.from_numpy(x[None])), 120.0).numpy() for x in loops]
     return np.concatenate(parts)
 
 

@@ -12,15 +12,16 @@ import pytest
 import loopwright
 
 SRC = Path(__file__).resolve().parents[1] / "src" / "loopwright"
-BASE = {"audio", "config", "errors", "files", "settings_diff"}
+BASE = {"arrays", "audio", "config", "errors", "files", "settings_diff"}
 MIDDLE = {"corpus", "data", "features", "models", "vocoder", "metrics"}
 TRAINING = BASE | MIDDLE | {"training"}
 MAY_IMPORT: dict[str, set[str]] = {
+    "arrays": set(),
     "errors": set(),
     "config": {"errors"},
-    "files": {"errors"},
+    "files": {"arrays", "errors"},
     "settings_diff": {"errors"},
-    "audio": {"config", "errors", "files"},
+    "audio": {"arrays", "config", "errors", "files"},
     **dict.fromkeys(MIDDLE, BASE),
     "training": BASE | MIDDLE,
     "making": TRAINING,
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": TRAINING | {"making", "measuring"},
     "study": TRAINING | {"making", "measuring", "tasks"},
     "cli": {"study", "tasks", "measuring", "making", "errors", "config", "studio"},
-    "studio": {"tasks", "measuring", "making", "errors", "config", "files", "audio"},
+    "studio": {"arrays", "tasks", "measuring", "making", "errors", "config", "files", "audio"},
     "__init__": {"making", "measuring", "tasks"},
     "__main__": {"cli"},
 }
@@ -58,6 +59,12 @@ def test_imports_point_down_only() -> None:
 # Modules that are imported without torch, so that loops come soon and the command line answers at once.
 TORCH_FREE = [
     "__init__",
+    "audio.additive",
+    "audio.drum_events",
+    "audio.keys",
+    "audio.midi",
+    "audio.note_events",
+    "audio.placing",
     "audio.io",
     "audio.loudness",
     "audio.melscale",
@@ -80,9 +87,12 @@ TORCH_FREE = [
     "errors",
     "files",
     "making",
+    "making.bank",
     "making.bundled",
+    "making.clip",
     "making.directions",
     "making.draws",
+    "making.drumkit",
     "making.engines",
     "making.find",
     "making.loop",
@@ -94,14 +104,16 @@ TORCH_FREE = [
     "making.pack",
     "making.picture",
     "making.places",
+    "making.speaker",
     "making.styles",
+    "making.tonal",
     "models.config",
     "models.modelfile",
     "vocoder.griffinlim",
     "vocoder.modelfile",
     "vocoder.render",
 ]
-NEEDS_TORCH = ["making.export", "making.graphs", "making.heard", "making.project", "making.torch_model"]
+NEEDS_TORCH = ["making.export", "making.graph_parts", "making.graphs", "making.heard", "making.project", "making.torch_model"]
 
 
 def imported_with(module: str) -> set[str]:

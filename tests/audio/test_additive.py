@@ -8,25 +8,25 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from loopwright.arrays import Float64
 from loopwright.audio.additive import Additive, envelope_kernel
 from loopwright.audio.pitchgrid import PitchGrid
 from loopwright.errors import InputError
 
 GRID = PitchGrid()
 ADDITIVE = Additive(GRID)
-Array = npt.NDArray[np.float64]
 SILENT = np.zeros((64, 256))
 ROLL = 1.0 / np.arange(1, 17)[:, None] * np.ones((1, 256))
 FIRST = np.eye(16)[:, :1] * np.ones((1, 256))
 
 
-def held(pitch: int, level: float = 0.2, frames: int = 256) -> Array:
+def held(pitch: int, level: float = 0.2, frames: int = 256) -> Float64:
     score = np.zeros((73, frames))
     score[pitch] = level
     return score
 
 
-def melody() -> Array:
+def melody() -> Float64:
     """Decaying notes one after another over a held bass."""
     score = held(21, 0.1)
     for i, pitch in enumerate([33, 36, 40, 45]):
@@ -176,7 +176,9 @@ def test_nothing_in_is_silence_out() -> None:
         (held(3), ROLL, SILENT, 0.0, "too few samples"),
     ],
 )
-def test_what_cannot_be_rendered_is_refused(score: Array, gains: Array, residual: Array, length_s: float, message: str) -> None:
+def test_what_cannot_be_rendered_is_refused(
+    score: Float64, gains: Float64, residual: Float64, length_s: float, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         ADDITIVE(score, gains, residual, length_s=length_s)
 

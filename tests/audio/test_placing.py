@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from loopwright.arrays import Float32
 from loopwright.audio.drum_events import Hit, activations, layer_weights
 from loopwright.audio.placing import APART, LEAD, Shot, mixed, place, smear, voice_kit
 from loopwright.config import LOOP48
 from loopwright.errors import InputError
 
-Float32 = npt.NDArray[np.float32]
 RATE = 48_000
 HOP = LOOP48.hop
 
@@ -181,6 +180,19 @@ def test_inaudible_tails_are_not_voiced() -> None:
     toy = Toy()
     voiced(longer, [Hit("kick", 0.0, 1.0)], toy)
     assert toy.log_mels[0].shape[1] < 30
+
+
+def test_a_role_that_is_only_played_softly_is_voiced_as_far_as_it_is_heard() -> None:
+    slow = np.zeros((2, LOOP48.n_mels, 200), np.float32)
+    slow[:, 40] = 10 ** (-np.arange(200) / 40)  # 20 dB in 40 frames
+    hits = [Hit("kick", 0.0, 1.0), Hit("ride", 0.0, 1.0), Hit("ride", 0.5, 1.0)]
+
+    def frames(softly: float) -> int:
+        toy = Toy()
+        voiced({"kick": slow[..., :2], "ride": slow}, [hits[0], *(h._replace(velocity=softly) for h in hits[1:])], toy)
+        return toy.log_mels[0].shape[1]
+
+    assert frames(1.0) - frames(10 ** (-1 / 1.5)) == pytest.approx(40, abs=1)  # 20 dB softer
 
 
 def test_nothing_played_is_nothing_voiced_and_a_missing_one_shot_is_named() -> None:

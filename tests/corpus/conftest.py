@@ -11,7 +11,7 @@ import soundfile
 from corpus_material import rock_bars, write_midi
 
 from loopwright.corpus.groove import Phrase, read_groove
-from loopwright.corpus.kits import Library
+from loopwright.corpus.kits import OneShots
 
 
 @pytest.fixture(scope="session")
@@ -108,8 +108,8 @@ def mini_oneshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def library(mini_oneshots: Path) -> Library:
-    return Library(mini_oneshots)
+def library(mini_oneshots: Path) -> OneShots:
+    return OneShots(mini_oneshots)
 
 
 @pytest.fixture(scope="session")

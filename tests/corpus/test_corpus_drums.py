@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from loopwright.config import SPLITS
+from loopwright.corpus.bar import BAR_SAMPLES
 from loopwright.corpus.drums import DrumRenderer, loop_rng, render, setup_of
-from loopwright.corpus.groove import BAR_SAMPLES, ROLES, Phrase, make_phrase, read_groove
+from loopwright.corpus.groove import ROLES, Phrase, make_phrase, read_groove
 from loopwright.corpus.hits import FADE_SAMPLES, Layer, Setup, choose_part, events_of, hit_sound, mix_hits, stop_samples
-from loopwright.corpus.kits import FAMILIES, LAST_RESORT, STAND_INS, Library
+from loopwright.corpus.kits import FAMILIES, LAST_RESORT, STAND_INS, OneShots
 from loopwright.corpus.phrases import write_phrase
 from loopwright.corpus.plan import plan_drums
 from loopwright.corpus.rooms import Rooms
@@ -35,7 +36,7 @@ def bars(mini_groove: Path) -> list[Phrase]:
     return read_groove(mini_groove)
 
 
-def test_the_mix_is_a_plain_loop_over_hits_and_samples(library: Library, bars: list[Phrase], rooms: Rooms) -> None:
+def test_the_mix_is_a_plain_loop_over_hits_and_samples(library: OneShots, bars: list[Phrase], rooms: Rooms) -> None:
     """The slow version knows nothing of slices or wraps: it counts samples one by one, modulo the bar."""
     bar = bars[0]
     setup = setup_of(library, bar, rooms, loop_rng(1, 0))
@@ -64,7 +65,7 @@ def test_the_mix_is_a_plain_loop_over_hits_and_samples(library: Library, bars: l
 
 
 @pytest.mark.parametrize("shift", [1, 6_000, 95_999])
-def test_a_bar_played_later_is_the_same_loop_rolled(library: Library, bars: list[Phrase], rooms: Rooms, shift: int) -> None:
+def test_a_bar_played_later_is_the_same_loop_rolled(library: OneShots, bars: list[Phrase], rooms: Rooms, shift: int) -> None:
     """Nothing in the renderer knows where the bar begins: the seam is like any other place."""
     bar = bars[3]
     setup = plain(setup_of(library, bar, rooms, loop_rng(2, 5)), send=rooms.responses[7], drive=2.0)
@@ -72,7 +73,7 @@ def test_a_bar_played_later_is_the_same_loop_rolled(library: Library, bars: list
     np.testing.assert_allclose(render(library, later, setup), np.roll(render(library, bar, setup), shift), atol=2e-5)
 
 
-def test_tails_go_on_at_the_start_of_the_loop(library: Library, rooms: Rooms) -> None:
+def test_tails_go_on_at_the_start_of_the_loop(library: OneShots, rooms: Rooms) -> None:
     """A lone snare just before the end rings over the wrap."""
     bar = make_phrase([(BAR_SAMPLES - 480, "snare", 127, 0)], style="rock", split="train", source="x")
     whole = np.full(len(ROLES), np.inf, np.float32)
@@ -93,7 +94,7 @@ def test_hats_cut_open_hats_round_the_bar_and_others_ring() -> None:
     assert stops["ride"] > 100 * BAR_SAMPLES
 
 
-def test_louder_hits_use_higher_layers_and_are_louder(library: Library, rooms: Rooms) -> None:
+def test_louder_hits_use_higher_layers_and_are_louder(library: OneShots, rooms: Rooms) -> None:
     (voice,) = library.voices["muldjord", "snare"]
     assert [voice.layer(v / 127) for v in (1, 42, 43, 85, 127)] == [0, 0, 1, 2, 2]
     bar = make_phrase([(0, "snare", 100, 38)], style="rock", split="train", source="x")
@@ -104,7 +105,7 @@ def test_louder_hits_use_higher_layers_and_are_louder(library: Library, rooms: R
 
 
 def test_a_pedal_hat_and_a_bell_are_used_where_the_kit_has_them(shared_dir: Path) -> None:
-    library = Library(shared_dir / "data" / "oneshots")
+    library = OneShots(shared_dir / "data" / "oneshots")
     rng = np.random.default_rng(0)
     for _ in range(10):
         hats = library.choose("hat_closed", "gogodze_close", rng)
@@ -117,7 +118,7 @@ def test_a_pedal_hat_and_a_bell_are_used_where_the_kit_has_them(shared_dir: Path
 
 @pytest.mark.shared
 def test_every_role_is_played_in_every_kit_and_from_its_own_side(shared_dir: Path) -> None:
-    library = Library(shared_dir / "data" / "oneshots")
+    library = OneShots(shared_dir / "data" / "oneshots")
     rng = np.random.default_rng(0)
     for side in SPLITS:
         bases = library.bases(side)
@@ -139,6 +140,7 @@ def test_every_role_is_played_in_every_kit_and_from_its_own_side(shared_dir: Pat
     assert set(KIT_SIDES) <= set(library.kits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_bars", [1, 2, 4])
 def test_loops_use_kits_of_their_side_only_and_never_clip(mini_groove: Path, mini_oneshots: Path, n_bars: int) -> None:
     plan = plan_drums(read_groove(mini_groove, bars=n_bars), 60 // n_bars, 3, n_bars)
@@ -159,7 +161,7 @@ def test_loops_use_kits_of_their_side_only_and_never_clip(mini_groove: Path, min
     assert len(sounds) == len(plan)
 
 
-def test_events_say_what_is_heard_and_when(library: Library, rooms: Rooms) -> None:
+def test_events_say_what_is_heard_and_when(library: OneShots, rooms: Rooms) -> None:
     """A lone hit: the first sample that sounds is at the event's place, and a harder event is louder."""
     peaks = []
     for velocity in (40, 90):
@@ -173,7 +175,7 @@ def test_events_say_what_is_heard_and_when(library: Library, rooms: Rooms) -> No
     assert peaks[0] < peaks[1]
 
 
-def test_a_lifted_kick_is_as_loud_in_the_events_as_in_the_mix(library: Library, rooms: Rooms) -> None:
+def test_a_lifted_kick_is_as_loud_in_the_events_as_in_the_mix(library: OneShots, rooms: Rooms) -> None:
     phrase = make_phrase([(0, "kick", 50, 0), (48_000, "kick", 25, 0)], style="house", split="train", source="x")
     setup = setup_of(library, phrase, rooms, loop_rng(0, 0))
     loud = [event[2] for event in events_of(phrase, setup)]
@@ -183,7 +185,7 @@ def test_a_lifted_kick_is_as_loud_in_the_events_as_in_the_mix(library: Library, 
     assert events_of(phrase, silent) == []
 
 
-def test_a_layer_is_added_to_the_sound_under_it(library: Library, rooms: Rooms) -> None:
+def test_a_layer_is_added_to_the_sound_under_it(library: OneShots, rooms: Rooms) -> None:
     phrase = make_phrase([(0, "snare", 127, 0)], style="rock", split="train", source="x")
     bare = dataclasses.replace(
         setup_of(library, phrase, rooms, loop_rng(0, 0)), layers={}, grit=np.zeros(len(ROLES), np.float32)
@@ -202,7 +204,7 @@ def test_a_layer_is_added_to_the_sound_under_it(library: Library, rooms: Rooms) 
     np.testing.assert_allclose(got, want, atol=1e-6)
 
 
-def test_licence_and_credits_name_what_was_used(library: Library, bars: list[Phrase], rooms: Rooms) -> None:
+def test_licence_and_credits_name_what_was_used(library: OneShots, bars: list[Phrase], rooms: Rooms) -> None:
     bar = write_phrase("house", 0, "test", 0)
     setup = setup_of(library, bar, rooms, loop_rng(0, 0))  # far kits of the miniature are CC0
     assert setup.licence(groove=False) == "CC0-1.0"
@@ -216,14 +218,14 @@ def test_licence_and_credits_name_what_was_used(library: Library, bars: list[Phr
 
 def test_a_folder_of_oneshots_that_cannot_be_used_says_why(tmp_path: Path, mini_oneshots: Path) -> None:
     with pytest.raises(InputError, match=r"no file .*index\.csv"):
-        Library(tmp_path)
+        OneShots(tmp_path)
     text = (mini_oneshots / "index.csv").read_text()
     (tmp_path / "index.csv").write_text("\n".join(line for line in text.splitlines() if "snare" not in line) + "\n")
     with pytest.raises(InputError, match="no kit with kick, snare and hats for train, validation, test, locked"):
-        Library(tmp_path)
+        OneShots(tmp_path)
     (tmp_path / "index.csv").write_text(text.replace(",kick,", ",gong,", 1))
     with pytest.raises(InputError, match="unknown role 'gong'"):
-        Library(tmp_path)
+        OneShots(tmp_path)
     (tmp_path / "index.csv").write_text(text)
     with pytest.raises(InputError, match="not readable as audio"):
-        assert Library(tmp_path).samples
+        assert OneShots(tmp_path).samples

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from loopwright.corpus.bar import BAR_SAMPLES, CORPUS_RATE_HZ
 from loopwright.corpus.circular import biquad
 from loopwright.corpus.drums import DrumRenderer, loop_rng, render, setup_of
-from loopwright.corpus.effects import BLOCK, RATE_HZ, Compressor, Crusher, Noise, Sweep, per_sample, pump, saturate, smooth
-from loopwright.corpus.groove import BAR_SAMPLES, read_groove
+from loopwright.corpus.effects import BLOCK, Compressor, Crusher, Noise, Sweep, per_sample, pump, saturate, smooth
+from loopwright.corpus.groove import read_groove
 
 N = 9_600
 
@@ -86,7 +87,7 @@ def test_a_crusher_holds_values_and_has_few_of_them() -> None:
 
 
 def test_a_sweep_is_the_filter_at_its_phase_and_nothing_half_a_turn_later() -> None:
-    response = biquad("lowpass", 500, RATE_HZ, N)
+    response = biquad("lowpass", 500, CORPUS_RATE_HZ, N)
     x = loop()
     filtered = np.fft.irfft(np.fft.rfft(x) * response, N)
     y = Sweep(response, turns=1, phase=0.25, depth=1.0)(x)

@@ -19,8 +19,9 @@ from click.testing import CliRunner
 
 from loopwright.cli.corpus import corpus
 from loopwright.config import SPLITS
+from loopwright.corpus.bar import BAR_SAMPLES, CORPUS_RATE_HZ
 from loopwright.corpus.demo import STYLES, DemoRenderer, demo_bars, render_demo
-from loopwright.corpus.folder import BAR_SAMPLES, COLUMNS, RATE_HZ, WAV_BYTES, Loop, write_corpus
+from loopwright.corpus.folder import COLUMNS, WAV_BYTES, RenderedLoop, write_corpus
 from loopwright.corpus.groove import ROLES
 from loopwright.data.facts import facts_of_row
 from loopwright.errors import BusyError, InputError
@@ -35,7 +36,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 class Failing(DemoRenderer):
     """Dies at loop 7, as a killed process would."""
 
-    def loop(self, number: int) -> Loop:
+    def loop(self, number: int) -> RenderedLoop:
         if number == 7:
             raise KeyboardInterrupt
         return super().loop(number)
@@ -51,7 +52,7 @@ def test_the_demo_folder_is_what_its_table_says(tmp_path: Path) -> None:
     assert bars.shape == (20, BAR_SAMPLES)
     for row, bar, labels in zip(rows, bars, memory, strict=True):
         info = soundfile.info(out / row["file"])
-        assert (info.samplerate, info.channels, info.frames, info.subtype) == (RATE_HZ, 1, BAR_SAMPLES, "PCM_16")
+        assert (info.samplerate, info.channels, info.frames, info.subtype) == (CORPUS_RATE_HZ, 1, BAR_SAMPLES, "PCM_16")
         assert (out / row["file"]).stat().st_size == WAV_BYTES
         read, _ = soundfile.read(out / row["file"])
         np.testing.assert_allclose(read, bar, atol=1.51 / 32767)
@@ -161,6 +162,7 @@ def test_what_reads_tables_knows_every_side_that_is_written() -> None:
     assert facts_of_row({"split": "elsewhere"}, "loops.csv").split == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_bars", [2, 4])
 def test_longer_loops_are_exactly_that_long_and_their_table_says_so(
     mini_groove: Path, mini_oneshots: Path, tmp_path: Path, n_bars: int
@@ -171,7 +173,7 @@ def test_longer_loops_are_exactly_that_long_and_their_table_says_so(
     latest = 0.0
     for row, line in zip(rows, (tmp_path / "events.jsonl").read_text().splitlines(), strict=True):
         assert row["bars"] == str(n_bars)
-        assert soundfile.info(tmp_path / row["file"]).frames == 2 * RATE_HZ * n_bars
+        assert soundfile.info(tmp_path / row["file"]).frames == 2 * CORPUS_RATE_HZ * n_bars
         latest = max(latest, *(start for _, start, _ in json.loads(line)["events"]))
     assert n_bars - 0.3 < latest < n_bars
     assert make_drums(mini_groove, mini_oneshots, tmp_path, n=13, seed=0, bars=n_bars) == 0

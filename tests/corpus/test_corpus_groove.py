@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from corpus_material import write_midi
 
-from loopwright.corpus.groove import BAR_SAMPLES, ROLES, Phrase, cut_phrases, make_phrase, read_groove, read_hits
+from loopwright.corpus.bar import BAR_SAMPLES
+from loopwright.corpus.groove import ROLES, Phrase, cut_phrases, make_phrase, read_groove, read_hits
 from loopwright.errors import InputError
 
 ROLE = {36: "kick", 38: "snare", 42: "hat_closed"}

@@ -16,16 +16,14 @@ import pytest
 import soundfile
 
 from loopwright.config import SPLITS
-from loopwright.corpus.groove import BAR_SAMPLES, STEP_SAMPLES
+from loopwright.corpus.bar import BAR_SAMPLES, CORPUS_RATE_HZ
+from loopwright.corpus.groove import STEP_SAMPLES
 from loopwright.corpus.notes import MAJOR, MINOR
 from loopwright.corpus.parts import gate_samples
 from loopwright.corpus.rooms import Rooms
 from loopwright.corpus.sides import FM_SIDES, GROUP_SIDES, INSTRUMENT_SIDES
 from loopwright.corpus.sources import Sources, sounds_at_its_pitch
-from loopwright.corpus.synthesis import (
-    RATE_HZ,
-    play,
-)
+from loopwright.corpus.synthesis import play
 from loopwright.corpus.synths import SYNTH_STYLES, SynthPlan, SynthRenderer, events_of, mix_notes, place_of, plan_synth
 from loopwright.errors import InputError
 from loopwright.tasks.corpus import make_synth
@@ -121,6 +119,7 @@ def test_the_dry_loop_is_a_plain_sum_of_notes_round_the_circle(mini: Sources, ba
     assert compared >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bars", [1, 4])
 def test_synth_loops_are_whole_distinct_seeded_and_do_not_clip(mini_synth: Path, bars: int) -> None:
     n = 15
@@ -147,19 +146,19 @@ def heard_cents(x: np.ndarray, events: Sequence[Sequence[Any]]) -> list[float]:
     """
     found = []
     for midi, start, duration, *_ in events:
-        length = int(min(duration * BAR_SAMPLES, RATE_HZ))
+        length = int(min(duration * BAR_SAMPLES, CORPUS_RATE_HZ))
         if length < 4800:
             continue
         segment = np.take(x, int(start * BAR_SAMPLES) + np.arange(length), mode="wrap") * np.hanning(length)
         power = np.log(np.abs(np.fft.rfft(segment, 1 << 18)) + 1e-9)
         for h in (1, 2, 3, 4):
             want = 440 * 2 ** ((midi - 69) / 12) * h
-            low, high = (round(want * 2 ** (c / 1200) * (1 << 18) / RATE_HZ) for c in (-45, 45))
+            low, high = (round(want * 2 ** (c / 1200) * (1 << 18) / CORPUS_RATE_HZ) for c in (-45, 45))
             k = low + int(power[low:high].argmax())
             if k in (low, high - 1) or power[k] < power.max() - 3.5:  # no peak of its own, or 30 dB below the loudest
                 continue
             a, b, c = power[k - 1 : k + 2]
-            found.append(float(1200 * np.log2((k + 0.5 * (a - c) / (a - 2 * b + c)) * RATE_HZ / (1 << 18) / want)))
+            found.append(float(1200 * np.log2((k + 0.5 * (a - c) / (a - 2 * b + c)) * CORPUS_RATE_HZ / (1 << 18) / want)))
     return found
 
 
@@ -180,6 +179,7 @@ def check_tuning(renderer: SynthRenderer, numbers: range) -> None:
         assert np.median(np.abs(medians)) < 3, style
 
 
+@pytest.mark.slow
 def test_partials_lie_where_the_events_say(mini_synth: Path) -> None:
     check_tuning(SynthRenderer(100, mini_synth, mini_synth, mini_synth, 0), range(100))
 
@@ -203,6 +203,7 @@ def test_a_detuned_loop_would_be_heard(mini_synth: Path) -> None:
     assert np.median(found) == pytest.approx(-20, abs=3)
 
 
+@pytest.mark.slow
 def test_a_synth_folder_is_what_its_tables_say_and_the_same_bytes_each_time(mini_synth: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         assert make_synth(mini_synth, mini_synth, mini_synth, tmp_path / name, n=12, seed=0, bars=2) == 12
@@ -213,7 +214,7 @@ def test_a_synth_folder_is_what_its_tables_say_and_the_same_bytes_each_time(mini
     lines = [json.loads(line) for line in (tmp_path / "one" / "events.jsonl").read_text().splitlines()]
     for row, line in zip(rows, lines, strict=True):
         assert (row["file"], row["bars"]) == (line["file"], "2")
-        assert soundfile.info(tmp_path / "one" / row["file"]).frames == 4 * RATE_HZ
+        assert soundfile.info(tmp_path / "one" / row["file"]).frames == 4 * CORPUS_RATE_HZ
         assert {event[4] for event in line["events"]} <= {"bass", "chord", "arp", "lead", "pad"}
         assert all(0 <= start < 2 and 0 < duration <= 2 for _, start, duration, _, _ in line["events"])
 

@@ -83,6 +83,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert not (tmp_path / "p" / ".work").exists()
 
 
+@pytest.mark.slow
 def test_a_writer_continued_from_any_state_gives_the_same_bytes(tmp_path: Path) -> None:
     """Kill states: after every commit, and each of those with the last bytes of the journal or of a part missing or extra."""
     run(tmp_path / "whole").finish({}, split_of=split_of)

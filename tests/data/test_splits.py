@@ -40,8 +40,15 @@ def test_more_files_move_few_sources() -> None:
 
 def test_one_big_folder_is_split_by_file_and_tiny_sets_train() -> None:
     one_folder: list[dict[str, object]] = [{"source": "pack", "file": f"pack/{i}"} for i in range(50)]
-    assert Counter(assign(one_folder)) == {"train": 40, "validation": 5, "test": 5}
+    assert Counter(assign(one_folder)) == {"train": 35, "validation": 10, "test": 5}  # a fifth is held out to measure against
     assert assign([{"source": "a", "file": "a"}, {"source": "b", "file": "b"}]) == ["train", "train"]
+
+
+def test_a_small_folder_holds_out_twenty_rows_or_a_fifth() -> None:
+    assert Counter(assign(rows(120, 1)))["validation"] == 20
+    assert Counter(assign(rows(30, 1)))["validation"] == 6
+    assert Counter(assign(rows(8, 20)))["validation"] == 20  # files of eight packs
+    assert Counter(assign(rows(12, 20)))["validation"] == 20  # whole packs of twenty
 
 
 def test_seeds_differ() -> None:

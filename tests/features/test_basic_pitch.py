@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from loopwright.features.basic_pitch import EMBEDDING, FRAMES, WINDOW, BasicPitc
 from loopwright.features.checks import HEARD, verify
 from loopwright.features.importing import import_weights
 from loopwright.features.registry import NETWORKS
+from loopwright.files import sha256_of
+from loopwright.tasks.features import fetch
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,18 @@ def test_the_publishers_file_is_imported_as_it_is(weights_dir: Path, tmp_path: P
     result = CliRunner().invoke(features, ["verify", "basic_pitch", "--weights", str(tmp_path / "cache")])
     assert result.exit_code == 0, result.output
     assert "checksum" in result.output
+
+
+def test_it_is_fetched_as_it_is(weights_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From an address that stands in for the publisher's: checked, opened, put where `load_judge` looks."""
+    row = NETWORKS["basic_pitch"]
+    address = (weights_dir / "basic_pitch.onnx").as_uri()
+    monkeypatch.setitem(NETWORKS, "basic_pitch", dataclasses.replace(row, url=address))
+    path = fetch("basic_pitch", tmp_path)
+    assert sha256_of(path) == row.sha256 == row.url_sha256
+    monkeypatch.setitem(NETWORKS, "basic_pitch", dataclasses.replace(row, url=address, url_sha256="0" * 64))
+    with pytest.raises(WeightsError, match="forged"):
+        fetch("basic_pitch", tmp_path / "again")
 
 
 def test_mistakes_are_told(judge: BasicPitch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from loopwright.features import build
 from loopwright.features.bridge import LOOP_MEAN, LOOP_SPREAD, DirectView
 from loopwright.features.registry import NETWORKS, network_class
 
-WITH_TAPS = [name for name, row in NETWORKS.items() if not row.graph and network_class(name).taps]
+WITH_TAPS = [name for name, row in NETWORKS.items() if row.on_mels and network_class(name).taps]
 
 
 def some_log_mel(mel: MelConfig, batch: int = 2) -> Tensor:

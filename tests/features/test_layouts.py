@@ -46,6 +46,7 @@ def plain_vggish() -> PlainVggish:
     return PlainVggish().eval().requires_grad_(False)
 
 
+@pytest.mark.slow
 def test_vggish_equals_the_published_architecture(tmp_path: Path, plain_vggish: PlainVggish) -> None:
     state = plain_vggish.state_dict() | {
         "pproc.pca_eigen_vectors": torch.eye(128), "pproc.pca_means": torch.zeros(128, 1)
@@ -67,6 +68,7 @@ def test_vggish_equals_the_published_architecture(tmp_path: Path, plain_vggish: 
         torch.testing.assert_close(got.transpose(2, 3), want, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_vggish_reads_tensorflow_names(tmp_path: Path, plain_vggish: PlainVggish) -> None:
     """HWIO kernels and [in, out] matrices under the checkpoint's own names give the same network."""
     conv = {0: "conv1", 3: "conv2", 6: "conv3/conv3_1", 8: "conv3/conv3_2", 11: "conv4/conv4_1", 13: "conv4/conv4_2"}

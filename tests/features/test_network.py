@@ -15,7 +15,7 @@ from loopwright.features.bridge import Bridge, time_weights
 from loopwright.features.registry import NETWORKS, network_class
 from loopwright.models.discriminator import ProjectedDiscriminator
 
-WITH_TAPS = [name for name, row in NETWORKS.items() if not row.graph and network_class(name).taps]
+WITH_TAPS = [name for name, row in NETWORKS.items() if row.on_mels and network_class(name).taps]
 
 
 def some_log_mel(mel: MelConfig, batch: int = 2, seed: int = 0) -> Tensor:
@@ -172,6 +172,7 @@ def test_truncated_and_foreign_files_are_refused(tmp_path: Path, weights_dir: Pa
         build("yamnet", LOOP16, weights=weights_dir / "mtat_fcn.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_TAPS)
 def test_every_network_teaches_a_discriminator(name: str) -> None:
     """Heads on its features learn to tell two bars from two others, and the input gets a gradient from what they learned."""

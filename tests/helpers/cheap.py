@@ -19,10 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loopwright import features
-from loopwright.config import LOOP16, MelConfig
+from loopwright.config import LOOP16, MelConfig, Representation, ToneConfig
 from loopwright.data import PreparedData
 from loopwright.data.prepared_writer import PreparedWriter
-from loopwright.features.registry import split_name
+from loopwright.features.registry import TRANSCRIBERS, split_name
 from loopwright.training import gan_build, tick
 
 SIZES: dict[str, Any] = {
@@ -73,7 +73,7 @@ class CheapEmbedder(nn.Module):
 
 def build(name: str, mel: MelConfig, **switches: Any) -> CheapNetwork:
     """Checks what `features.build` would: the name and the switches."""
-    split_name("yamnet" if "scnn_loop" in name or name == "mel" else name)
+    split_name("yamnet" if "scnn_loop" in name or name in ("mel", "folds", *TRANSCRIBERS) else name)
     inspect.signature(features.build).bind(name, mel, **switches)
     return CheapNetwork()
 
@@ -84,13 +84,14 @@ def install() -> None:
     setattr(tick, "build_embedder", lambda name, mel: CheapEmbedder())  # noqa: B010
 
 
-def write_data(path: Path, *, rows: int = 40, labelled: bool = True) -> PreparedData:
-    """Log-mels of hits on a grid; the style decides the pattern."""
-    rng = np.random.default_rng(0)
-    with PreparedWriter(path, LOOP16, 1, audio=False) as writer:
+def write_data(path: Path, *, rows: int = 40, labelled: bool = True, representation: Representation = LOOP16) -> PreparedData:
+    """Pictures of hits on a grid; the style decides the pattern. What plays is known: notes on tone48, else drums."""
+    rng, bands = np.random.default_rng(0), representation.bands
+    notes = isinstance(representation, ToneConfig)
+    with PreparedWriter(path, representation, 1, audio=False) as writer:
         for i in range(rows):
             style = i % len(STYLES)
-            mel = np.full((64, 256), -4.0) + 0.3 * rng.normal(size=(64, 256))
+            mel = np.full((bands, 256), -4.0) + 0.3 * rng.normal(size=(bands, 256))
             for hit in range(0, 16, 2 + style):
                 low = int(rng.integers(0, 40))
                 mel[low : low + 16, hit * 16 : hit * 16 + 8] += 3.0
@@ -102,7 +103,10 @@ def write_data(path: Path, *, rows: int = 40, labelled: bool = True) -> Prepared
                 "source": str(i),
                 "kind": "drum",
             }
-            writer.add(np.maximum(mel, -5.0), None, record | {"style": STYLES[style] if labelled else ""})
+            steps = range(0, 16, 2 + style)
+            events = [[60 + style, s / 16, 0.1, 0.8, "lead"] if notes else ["kick", s / 16, 0.8] for s in steps]
+            record |= {"style": STYLES[style] if labelled else "", "events": events}
+            writer.add(np.maximum(mel, -5.0), None, record)
         writer.commit()
         return writer.finish()
 

@@ -20,7 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from sounds import Float32, drum_loop
+from sounds import drum_loop
+
+from loopwright.arrays import Float32
 
 RATE = 16_000
 WHOLE, PART, NONE = "whole", "part", "none"  # the loop is all there; some of it; nothing that could be read

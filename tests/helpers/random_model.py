@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from loopwright.config import LOOP16, MelConfig
+from loopwright.audio.drum_events import Hit, wrapped
+from loopwright.audio.keys import Key
+from loopwright.audio.note_events import Note
+from loopwright.config import LOOP16, Representation
 from loopwright.files import save_tensors
+from loopwright.making.bank import FIELD, Bank
+from loopwright.making.clip import Clip
 from loopwright.making.directions import Direction, directions_path, save_directions
+from loopwright.models.build import build_generator
 from loopwright.models.config import GeneratorSizes
-from loopwright.models.generator import Generator
 from loopwright.models.modelfile import make_header, read_header
 from loopwright.training.recipe import load_recipe
 
@@ -20,7 +25,7 @@ from loopwright.training.recipe import load_recipe
 def random_model(
     path: Path,
     recipe: str = "tiny",
-    mel: MelConfig = LOOP16,
+    mel: Representation = LOOP16,
     *,
     seed: int = 0,
     styles: tuple[str, ...] = (),
@@ -42,17 +47,38 @@ def random_model(
     sizes = GeneratorSizes(config=chosen.generator, bands=mel.bands, frames=mel.model_frames, classes=len(styles))
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
-        net = Generator.of(sizes)
+        statistics = {"mean": -2.0, "std": 0.6, "low": -5.0, "high": 0.0}
+        bands = {name: [value] * mel.bands for name, value in statistics.items()}
+        net = build_generator(sizes, torch.tensor(bands["mean"]), torch.tensor(bands["std"]))
         for name, parameter in net.named_parameters():
             if "noise_strength" in name or name.endswith("bias"):  # both begin at nothing
                 parameter.add_(torch.randn(parameter.shape) * 0.2)
         labels = torch.arange(256) % len(styles) if styles else None
         net.w_avg.copy_(net.mapping(torch.randn(256, net.z_dim), labels).mean(dim=0))
-    ones = np.ones(mel.n_mels)
-    statistics = {"mean": list(-2 * ones), "std": list(0.6 * ones), "low": list(-5 * ones), "high": list(0 * ones)}
-    facts = make_header(chosen.model_dump(mode="json"), mel, 1, statistics, {"kimg": 0.0}, styles)
+    facts = make_header(chosen.model_dump(mode="json"), mel, 1, bands, {"kimg": 0.0}, styles)
+    if sizes.config.given:
+        facts |= {FIELD: random_bank(sizes.config.kind, seed=seed).to_json()}
     save_tensors(path, net.state_dict(), facts | (header or {}))
     return path
+
+
+def random_bank(kind: str, *, count: int = 12, seed: int = 0) -> Bank:
+    """Clips of a bar: notes of a key on sixteenths, or a kick, a snare and closed hats with a few others."""
+    rng = np.random.default_rng(seed)
+    clips = []
+    for _ in range(count):
+        if kind == "pitch-grid":
+            key = Key(int(rng.integers(12)), bool(rng.integers(2)))
+            pitches = 36 + key.scale + rng.choice([0, 2, 4, 5, 7, 9, 11], 6) + 12 * rng.integers(0, 3, 6)
+            starts = np.sort(rng.choice(16, 6, replace=False)) / 16
+            notes = [Note(int(p), float(s), 0.1, float(rng.uniform(0.4, 1))) for p, s in zip(pitches, starts, strict=True)]
+            clips.append(Clip(tuple(notes), 1, key))
+        else:
+            hats = [Hit("hat_closed", float(i / 8 + rng.normal(0, 0.003)) % 1, float(rng.uniform(0.3, 1))) for i in range(8)]
+            rest = [Hit("kick", 0.0, 1.0), Hit("snare", 0.25, 0.9), Hit("kick", 0.5, 0.8), Hit("snare", 0.75, 0.5)]
+            more = Hit(str(rng.choice(["crash", "tom_low", "rim"])), float(rng.integers(16)) / 16, 0.7)
+            clips.append(Clip(tuple(wrapped([*hats, *rest, more], 1)), 1))
+    return Bank(tuple(clips), ("CC0-1.0",))
 
 
 def random_directions(model: Path, names: tuple[str, ...] = ("brightness", "density"), seed: int = 0) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
+from loopwright.arrays import Float32
 
 
 def burst(rng: np.random.Generator, rate_hz: int, *, seconds: float = 0.12, tone_hz: float = 0.0) -> Float32:

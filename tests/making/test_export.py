@@ -20,6 +20,7 @@ from loopwright.making.onnx_model import OnnxModel
 from loopwright.making.torch_model import TorchModel
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dims", "styles"), [(1, ()), (2, ("house", "techno"))])
 def test_an_export_makes_torchs_loops(tmp_path: Path, dims: int, styles: tuple[str, ...]) -> None:
     file = random_model(tmp_path / "random.safetensors", "tiny", LOOP16, styles=styles, dims=dims)
@@ -34,6 +35,7 @@ def test_an_export_makes_torchs_loops(tmp_path: Path, dims: int, styles: tuple[s
     np.testing.assert_allclose(a.samples, b.samples, atol=GRIFFIN_LIM)
 
 
+@pytest.mark.slow
 def test_an_export_says_what_it_is_and_refuses_damage(loop48_file: Path, tmp_path: Path) -> None:
     import onnx
 

@@ -38,6 +38,7 @@ def test_two_bars_are_one_longer_circle(model: TorchModel) -> None:
     assert middle <= np.percentile(steps, 99.9), "no seam between the bars either"
 
 
+@pytest.mark.slow
 def test_a_seed_is_the_same_loop_alone_and_in_any_batch(model: TorchModel) -> None:
     alone = model.generate([7])[0]
     batched = model.generate(range(9), batch=4)[7]

@@ -34,6 +34,7 @@ def per_layer(model: Model, seed: int = 0) -> Place:
     return place_at(ws, [(seed, 1.0)], 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bars", [1, 2])
 def test_the_place_of_a_seed_gives_the_seeds_own_loop_to_the_bit(model: Model, bars: int) -> None:
     (expected,) = model.generate([7], bpm=124, bars=bars, truncation=0.8)
@@ -87,8 +88,10 @@ def test_levels_are_shares_of_what_a_model_has(
 ) -> None:
     monkeypatch.setattr(model, "n_styles", n)
     assert places.levels_of(model) == levels
-    monkeypatch.setattr(model, "border", 1)
+    monkeypatch.setattr(model, "borders", (1,))
     assert places.levels_of(model) == levels | {"pattern": (0, 1), "sound": (1, n)}
+    monkeypatch.setattr(model, "borders", (0, 1))
+    assert places.levels_of(model) == levels | {"pattern": (0, 0), "sound": (0, n), "kit": (0, 1), "room": (1, n)}
 
 
 @pytest.mark.parametrize("level", ["coarse", "middle", "fine"])

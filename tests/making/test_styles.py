@@ -10,12 +10,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from loopwright.audio.note_events import Note
 from loopwright.cli import cli
 from loopwright.errors import ConfigError, InputError
 from loopwright.features import build_embedder
+from loopwright.making.bank import Bank
 from loopwright.making.bundled import bundled_models
+from loopwright.making.clip import Clip
 from loopwright.making.engines import load
-from loopwright.making.styles import StyleTable, find_styles, load_table, save_table, table_path
+from loopwright.making.styles import StyleTable, find_styles, load_table, save_table, styles_of_bank, table_path
 from loopwright.making.torch_model import TorchModel
 
 TABLE = StyleTable("scnn_loop", 100, 0.5, {"funk": (2, 5, 11), "rock": (0, 1)})
@@ -92,3 +95,14 @@ def test_bundled_models_know_styles_without_torch(name: str, style: str) -> None
     model = load(name, engine="onnx")
     (loop,) = model.generate([2], style=style, rate_hz=48_000)
     assert loop.info["seed"] == table.seeds[style][2]
+
+
+def test_seeds_of_a_bank_have_the_styles_of_their_clips() -> None:
+    clips = [Clip((Note(60, 0.0, 0.5, 0.8),), 1, style=style) for style in ("bass", "lead", "bass", "")]
+    bank = Bank(tuple(clips))
+    table = styles_of_bank(bank, looked_at=200)
+    assert set(table.seeds) == {"bass", "lead"}
+    assert all(bank.draw(seed).style == style for style, seeds in table.seeds.items() for seed in seeds)
+    assert sum(map(len, table.seeds.values())) == sum(bank.draw(seed).style != "" for seed in range(200))
+    back = Bank.from_json(bank.to_json(), notes=True, where=Path("x"))
+    assert [clip.style for clip in back.clips] == [clip.style for clip in clips]

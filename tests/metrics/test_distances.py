@@ -110,18 +110,6 @@ def test_kad_equals_a_double_loop() -> None:
     assert metrics.kad(real, fake) == pytest.approx(100 * (within_r + within_f - 2 * across), rel=1e-9)
 
 
-def test_kid_equals_a_double_loop() -> None:
-    real, fake = (x.astype(float) for x in gaussians(12, 17, 5))
-
-    def k(x: np.ndarray, y: np.ndarray) -> float:
-        return (float(x @ y) / 5 + 1) ** 3
-
-    within_r = np.mean([k(real[i], real[j]) for i in range(12) for j in range(12) if i != j])
-    within_f = np.mean([k(fake[i], fake[j]) for i in range(17) for j in range(17) if i != j])
-    across = np.mean([k(x, y) for x in real for y in fake])
-    assert metrics.kid(real, fake) == pytest.approx(within_r + within_f - 2 * across, rel=1e-9)
-
-
 def test_blocks_do_not_change_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = gaussians(70, 55, 6)
     whole = metrics.kad(real, fake), metrics.prdc(real, fake), metrics.density_coverage(real, fake)

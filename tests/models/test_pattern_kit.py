@@ -64,7 +64,7 @@ def random_parts(t: int = 24, lags: int = 6) -> Parts:
     items, roles = torch.tensor([0, 0, 2]), torch.tensor([1, 4, 0])
     pattern, kit = (torch.rand(3, 2, *s, generator=rng) for s in ((t,), (5, lags)))
     tails = torch.rand(3, 2, len(TAIL_S), generator=rng).softmax(dim=-1)
-    return Parts(pattern, items, roles, kit, tails, torch.rand(3, 5, t, generator=rng))
+    return Parts(pattern, items, roles, kit, tails, torch.rand(3, 5, t, generator=rng), torch.ones_like(pattern))
 
 
 def test_the_convolution_is_that_of_a_plain_loop_with_tails_that_wrap_for_many_turns() -> None:
@@ -151,7 +151,7 @@ def test_gradient_by_the_pattern_is_that_of_finite_differences() -> None:
     pattern, kit, tails = (x.double().requires_grad_() for x in (parts.pattern, parts.kit, parts.tails))
 
     def run(pattern: Tensor, kit: Tensor, tails: Tensor) -> Tensor:
-        return convolve(Parts(pattern, parts.items, parts.roles, kit, tails, parts.residual), 3)
+        return convolve(Parts(pattern, parts.items, parts.roles, kit, tails, parts.residual, parts.gains), 3)
 
     assert torch.autograd.gradcheck(run, (pattern, kit, tails))
 
@@ -215,3 +215,32 @@ def test_hits_on_a_grid_are_drawn_as_the_analysis_draws_them() -> None:
     ]
     drawn = draw_hits(velocity, offset, 8, 2048 / 375)
     np.testing.assert_allclose(drawn[0].numpy(), activations(hits), atol=1e-6)
+
+
+def test_the_hits_of_a_made_pattern_play_that_pattern() -> None:
+    """What is drawn from the hits is the pattern the generator convolved, gains apart and hits below -39 dB aside."""
+    generator = small(False)
+    ws, noise, _ = inputs(generator, bars=2)
+    with torch.no_grad():
+        parts = generator.parts(ws, noise, bars=2)
+    hits = parts.made_hits(1)
+    drawn = torch.from_numpy(activations(hits, bars=2))
+    own = parts.items == 1
+    torch.testing.assert_close(drawn[parts.roles[own]], (parts.pattern / parts.gains)[own], atol=0.05**1.5, rtol=1e-3)
+    assert max(hit.start for hit in hits) > 1
+
+
+def test_weights_of_hits_have_the_gains_of_their_frames() -> None:
+    generator = small(True)
+    ws, noise, more = inputs(generator)
+    with torch.no_grad():
+        parts = generator.parts(ws, noise, **more)
+    weights = parts.hit_weights(0, HITS, FRAMES)
+    for hit, (soft, hard) in zip(HITS, weights, strict=True):
+        voice = int(((parts.items == 0) & (parts.roles == ROLES.index(hit.role))).nonzero())
+        at = round(hit.start * FRAMES) % FRAMES
+        away = (at - hit.start * FRAMES + FRAMES / 2) % FRAMES - FRAMES / 2
+        window = 0.5 + 0.5 * math.cos(2 * math.pi * away / (2048 / 375))
+        played = parts.pattern[voice, :, at] / window
+        assert soft == pytest.approx(float(played[0]), rel=1e-3, abs=1e-6)
+        assert hard == pytest.approx(float(played[1]), rel=1e-3)

@@ -32,7 +32,7 @@ def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (run / "metrics.jsonl").write_text(
         '{"step": 0, "kimg": 0.0, "loss/d": 1.0}\n{"step": 1, "kimg": 1.0, "loss/d": NaN}\n{"ste'
     )
-    (run / "baseline.json").write_text('{"real-fad/yamnet": 16.0, "reference": "validation"}')
+    (run / "baseline.json").write_text('{"training-fad/yamnet": 16.0, "reference": "validation"}')
     (run / "samples" / "00001.0.png").write_bytes(b"\x89PNG")
     (run / "samples" / ".hidden").write_text("secret")
     return root
@@ -187,7 +187,7 @@ def test_runs_are_shown_even_half_written(client: httpx.Client) -> None:
     assert (run["id"], run["rows"]) == ("drums~00000-tiny", 2)
     detail = client.get(f"/api/runs/{run['id']}").json()
     assert detail["rows"] == [{"step": 0, "kimg": 0.0, "loss/d": 1.0}, {"step": 1, "kimg": 1.0}]
-    assert (detail["baseline"], detail["samples"]) == ({"real-fad/yamnet": 16.0}, ["00001.0.png"])
+    assert (detail["baseline"], detail["samples"]) == ({"training-fad/yamnet": 16.0}, ["00001.0.png"])
     assert client.get(f"/api/runs/{run['id']}/samples/00001.0.png").content == b"\x89PNG"
 
 

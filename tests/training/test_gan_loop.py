@@ -96,6 +96,7 @@ def test_stopped_and_continued_equals_unbroken(
     assert_same(again, unbroken)
 
 
+@pytest.mark.slow
 def test_killed_and_continued_equals_unbroken(
     hits: PreparedData, tmp_path: Path, unbroken: RunFolder, cheap_networks: None
 ) -> None:
@@ -181,6 +182,7 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["projected", "stylegan2"])
 def test_two_processes_equal_one_with_the_joint_batch(
     kind: str, hits: PreparedData, tmp_path: Path, cheap_networks: None

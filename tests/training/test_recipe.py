@@ -14,6 +14,7 @@ from loopwright.errors import ConfigError, InputError, WeightsError
 from loopwright.training.batches import Batches
 from loopwright.training.gan_build import build_gan, styles_of
 from loopwright.training.gan_step import train_step
+from loopwright.training.given import Given
 from loopwright.training.recipe import load_recipe, parse_recipe, recipe_names
 from loopwright.training.runs import open_run
 
@@ -21,8 +22,11 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_trains_a_step(name: str, hits: PreparedData, cheap_networks: None) -> None:
+def test_every_recipe_trains_a_step(
+    name: str, hits: PreparedData, drums48: PreparedData, notes48: PreparedData, cheap_networks: None
+) -> None:
     recipe = load_recipe(name, cheap.SIZES)
+    hits = {"log-mel": hits, "pattern-kit": drums48, "pitch-grid": notes48}[recipe.generator.kind]
     gan = build_gan(recipe, hits, CPU)
     rows = hits.indices("train")
     classes = None
@@ -30,7 +34,8 @@ def test_every_recipe_trains_a_step(name: str, hits: PreparedData, cheap_network
         classes = torch.tensor([styles.index(s) for s in hits.column("style", rows)]).numpy()
     batches = Batches(hits, rows, 4, 0, gan.mean, gan.std, classes)
     before = {k: v.clone() for k, v in gan.generator.state_dict().items()}
-    values = train_step(gan, batches(0), seed=0, step=0, seen=0, labels=batches.labels(0))
+    given = Given(hits, rows, recipe.generator, seed=0)(4, step=0) if recipe.generator.given else None
+    values = train_step(gan, batches(0), seed=0, step=0, seen=0, labels=batches.labels(0), given=given)
     assert all(torch.isfinite(v) for v in values.values())
     assert ("r1" in values) == (recipe.discriminator.r1_gamma > 0)
     assert ("path" in values) == (recipe.train.path_weight > 0)

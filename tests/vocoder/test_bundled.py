@@ -11,9 +11,9 @@ import torch
 from loopwright.audio.mel import LogMel
 from loopwright.config import LOOP16, LOOP48, PAPER16, MelConfig
 from loopwright.errors import InputError
-from loopwright.measuring.vocoders import attack_errors, mel_errors
 from loopwright.vocoder import load, render
 from loopwright.vocoder.base import Batched
+from loopwright.vocoder.fidelity import attack_errors, mel_errors
 from loopwright.vocoder.griffinlim import GriffinLim
 
 

@@ -15,9 +15,9 @@ from loopwright.cli import cli
 from loopwright.config import LOOP16, LOOP48
 from loopwright.data import PreparedData, PreparedWriter
 from loopwright.errors import ConfigError, LoopwrightError
-from loopwright.measuring.vocoders import attack_errors, mel_errors, onset_samples, stft_errors
 from loopwright.tasks.train_vocoder import Together
 from loopwright.vocoder import load
+from loopwright.vocoder.fidelity import attack_errors, mel_errors, onset_samples, stft_errors
 
 SMALL = ["--frames", "16", "--batch", "1", "--set", "model.dim=16", "--set", "model.layers=1", "--set", "model.refine=1"]
 
@@ -76,10 +76,10 @@ def test_train_continue_and_compare(prepared: Path, tmp_path: Path) -> None:
     result = json.loads((out / "comparison.json").read_text())
     assert result["n"] == 4
     # Both start from the same prior, so after three steps either may be ahead; both must be far better than silence.
-    errors = [result["rows"][name]["log mel"]["value"] for name in ("griffinlim", "vocoder")]
+    errors = [result["rows"][name]["errors"]["log mel"]["value"] for name in ("griffinlim", "vocoder")]
     assert errors[0] != errors[1]
     assert all(0 < error < 6 for error in errors)
-    assert result["rows"]["vocoder"]["wrap"]["share above 99.9"] == 0
+    assert result["rows"]["vocoder"]["wrap"]["clicks"] == 0
     assert (out / "sheet.png").stat().st_size > 1000
     assert (out / "vocoder_0.wav").exists()
     assert not (out / "work").exists()

@@ -1,1 +1,4 @@
-"""Audio in and out, resampling, the circular STFT, log-mel. No learning, no folder layout."""
+"""Sound itself: files, resampling, STFT, log-mel and constant-Q, loudness, seams, additive synthesis. No learning.
+
+Public: `io.read_audio`, `io.write_wav`, `analysis.analyser`, `constantq.ConstantQ`, `additive.Additive`, `loudness.level_to`.
+"""

@@ -18,12 +18,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from loopwright.arrays import Complex64, Float32, Float64
 from loopwright.audio.pitchgrid import PitchGrid
 from loopwright.errors import InputError
-
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
-Complex64 = npt.NDArray[np.complex64]
 
 HIGHEST = 0.45  # of the rate: no partial above
 AIR_HZ = 20_000  # no noise above

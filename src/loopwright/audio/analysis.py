@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
+from loopwright.arrays import Float32
 from loopwright.audio.constantq import ConstantQ
 from loopwright.audio.mel import LogMel
 from loopwright.config import MelConfig, Representation, ToneConfig
-
-Float32 = npt.NDArray[np.float32]
 
 
 def bank_of(tone: ToneConfig) -> ConstantQ:

@@ -19,11 +19,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from loopwright.arrays import Complex64, Float32, Float64
 from loopwright.errors import InputError
-
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
-Complex64 = npt.NDArray[np.complex64]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ Shapes: R roles, L velocity layers (soft first), T frames of the whole loop.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -15,18 +14,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
+from loopwright.audio import midi
 from loopwright.errors import InputError
-
-Float32 = npt.NDArray[np.float32]
 
 ROLES = (
     "kick", "snare", "clap", "rim", "hat_closed", "hat_open", "tom_low", "tom_mid", "tom_high", "ride", "crash", "perc",
     "cowbell",
 )  # fmt: skip
 ROLE_INDEX = {role: i for i, role in enumerate(ROLES)}
-MOST_BARS = 4
 LAYERS = 2
 WINDOW_FRAMES = 2048 / 375  # length of the analysis window of `loop48` in frames
 
@@ -38,7 +35,6 @@ ROLE_NOTES: dict[str, tuple[int, ...]] = {
 }  # fmt: skip
 NOTE_ROLES = {note: role for role in reversed(ROLES) for note in ROLE_NOTES[role]}
 GM_DRUM_CHANNEL = 9  # channel 10, counted from 0
-TICKS_PER_BEAT = 480
 
 
 class Hit(NamedTuple):
@@ -127,44 +123,13 @@ def read_midi(source: Path | bytes, *, bars: int | None = None) -> tuple[list[Hi
 
     Raises InputError for a broken file, metres other than 4/4, no drums, and more than four bars.
     """
-    import mido
-
-    name = "the MIDI file" if isinstance(source, bytes) else str(source)
-    try:
-        midi = mido.MidiFile(file=io.BytesIO(source)) if isinstance(source, bytes) else mido.MidiFile(source)
-        bar = 4 * int(midi.ticks_per_beat)
-        notes: list[tuple[int, int, int, int]] = []
-        end = 0
-        metres: set[str] = set()
-        for track in midi.tracks:
-            tick = 0
-            for message in track:
-                tick += message.time
-                if message.type == "time_signature":
-                    metres.add(f"{message.numerator}/{message.denominator}")
-                elif message.type == "note_on" and message.velocity > 0:
-                    notes.append((tick, message.channel, message.note, message.velocity))
-            end = max(end, tick)
-    except FileNotFoundError as error:
-        raise InputError(f"no file {name}.") from error
-    except (OSError, EOFError, ValueError, IndexError, KeyError, TypeError) as error:
-        raise InputError(f"{name}: not a readable MIDI file ({error or type(error).__name__}).") from error
-    if bar <= 0:
-        raise InputError(f"{name} counts time in SMPTE frames, not in beats. Export it with a tempo.")
-    if odd := sorted(metres - {"4/4"}):
-        raise InputError(f"{name} is in {', '.join(odd)}; loops are in 4/4. Give it a clip in 4/4.")
-    if any(channel == GM_DRUM_CHANNEL for _, channel, _, _ in notes):
-        notes = [note for note in notes if note[1] == GM_DRUM_CHANNEL]
-    hits = [Hit(NOTE_ROLES[n], tick / bar, velocity / 127) for tick, _, n, velocity in notes if n in NOTE_ROLES]
+    name = midi.name_of(source)
+    clip = midi.read_clip(source)
+    notes = [n for n in clip.notes if n.channel == GM_DRUM_CHANNEL] or clip.notes
+    hits = [Hit(NOTE_ROLES[n.note], n.start, n.velocity / 127) for n in notes if n.note in NOTE_ROLES]
     if not hits:
         raise InputError(f"{name} has no notes of the General MIDI drum map (35 to 81).")
-    if bars is None:
-        last = max(hit.start for hit in hits)
-        bars = math.floor(last) + 1  # an early downbeat is near the end of its bar: it does not begin one more
-        whole = round(end / bar)
-        bars = max(bars, whole if abs(end / bar - whole) < 1e-3 else 0)
-    if not 1 <= bars <= MOST_BARS:
-        raise InputError(f"{name} has {bars} bars; loops have 1 to {MOST_BARS}. Cut the clip, or say how many bars to take.")
+    bars = midi.bars_of_clip([hit.start for hit in hits], clip.end, bars=bars, name=name)
     return wrapped(hits, bars), bars
 
 
@@ -176,23 +141,8 @@ def wrapped(hits: Iterable[Hit], bars: int) -> list[Hit]:
 
 def midi_bytes(hits: Sequence[Hit], *, bars: int, bpm: float) -> bytes:
     """A MIDI clip of exactly `bars` bars in 4/4 on channel 10, one track; notes last a sixty-fourth at most."""
-    import mido
-
-    bar = 4 * TICKS_PER_BEAT
-    events: list[tuple[int, int, int, int]] = []  # tick, off before on, note, velocity
-    for hit in wrapped(hits, bars):
-        tick = min(round(hit.start * bar), bars * bar - 1)
-        note = ROLE_NOTES[hit.role][0]
-        events.append((tick, 1, note, max(1, min(127, round(127 * hit.velocity)))))
-        events.append((min(tick + bar // 64, bars * bar), 0, note, 0))
-    track = mido.MidiTrack([mido.MetaMessage("time_signature", numerator=4, denominator=4)])
-    track.append(mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(bpm)))
-    now = 0
-    for tick, on, note, velocity in sorted(events):
-        kind = "note_on" if on else "note_off"
-        track.append(mido.Message(kind, channel=GM_DRUM_CHANNEL, note=note, velocity=velocity, time=tick - now))
-        now = tick
-    track.append(mido.MetaMessage("end_of_track", time=bars * bar - now))
-    out = io.BytesIO()
-    mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_BEAT, tracks=[track]).save(file=out)
-    return out.getvalue()
+    notes = [
+        midi.MidiNote(hit.start, 1 / 64, ROLE_NOTES[hit.role][0], max(1, min(127, round(127 * hit.velocity))), GM_DRUM_CHANNEL)
+        for hit in wrapped(hits, bars)
+    ]
+    return midi.write_clip(notes, bars=bars, bpm=bpm)

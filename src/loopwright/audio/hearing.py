@@ -13,12 +13,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from loopwright.audio.keys import MODES, TONICS, fit_keys
+from loopwright.arrays import Float32, Float64
+from loopwright.audio.key_fit import MODES, TONICS, fit_keys
 
-Float32 = npt.NDArray[np.float32]
 _WINDOW_S = 0.17
 _MOST_WINDOWS = 32
 _MOST_S = 20.0  # of attacks
@@ -125,7 +124,7 @@ def _hits(mono: Float32, rate_hz: int) -> float:
     return float(np.sort(rises)[-16:].mean())
 
 
-def _key(classes: npt.NDArray[np.float64]) -> tuple[str, float]:
+def _key(classes: Float64) -> tuple[str, float]:
     """The best key of pitch classes (12,) and how sure it is."""
     share, likeness = fit_keys(classes[None])
     score = share[0] + _PROFILE_WEIGHT * likeness[0]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from loopwright.arrays import Float32
 from loopwright.audio.chunks import open_regular
 from loopwright.audio.lengths import Counted, Mended, count
 from loopwright.errors import InputError
@@ -39,7 +40,6 @@ AUDIO_SUFFIXES = frozenset(
     )
 )
 FORMATS = "WAV, FLAC, AIFF, OGG, Opus, MP3, CAF, W64 or AU"
-Float32 = npt.NDArray[np.float32]
 _BLOCK = 1 << 18  # frames read at once where the decoder does not know how many there are
 
 

@@ -1,39 +1,54 @@
-"""Which of the 24 major and natural minor keys pitch classes fit. Numpy only. Shapes: n sets of 12 pitch classes from C on."""
+"""Musical keys by name: `Amin`, `F# major`, `bbm`. Numpy-free: names, and how far it is from one to another."""
 
 from __future__ import annotations
 
-import functools
-from typing import Any
+import re
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float64]
+from loopwright.errors import InputError
 
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-MODES = ("maj", "min")
-_SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))  # major, natural minor
-# How well each degree fits a key, major and minor (Krumhansl and Kessler 1982, Psychological Review 89:334).
-_PROFILES = (
-    (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
-    (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
-)
+_LETTERS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+_NAME = re.compile(r"([a-g])([#♯b♭]?)[\s_-]*(major|maj|minor|min|m|)")
+_FROM_MINOR = 3  # semitones from a minor tonic up to that of the major key with the same notes
 
 
-@functools.lru_cache(maxsize=1)
-def _keys() -> tuple[Floats, Floats]:
-    """Degrees of each scale, and each profile without its mean: twice (12, 24)."""
-    scale, profile = np.zeros((12, 24)), np.zeros((12, 24))
-    for mode in range(2):
-        for tonic in range(12):
-            scale[(np.array(_SCALES[mode]) + tonic) % 12, 12 * mode + tonic] = 1
-            profile[:, 12 * mode + tonic] = np.roll(_PROFILES[mode], tonic)
-    return scale, profile - profile.mean(axis=0)
+class Key(NamedTuple):
+    """A major or natural minor key."""
+
+    tonic: int  # semitones above C
+    minor: bool
+
+    @property
+    def name(self) -> str:
+        """As our corpora and file names write it: `Amin`, `Dbmaj`."""
+        return TONICS[self.tonic] + ("min" if self.minor else "maj")
+
+    @property
+    def scale(self) -> int:
+        """The tonic of the major key with the same notes: a key and its relative agree in it."""
+        return (self.tonic + _FROM_MINOR * self.minor) % 12
+
+    def moved(self, semitones: int) -> Key:
+        """The key of the same music so many semitones higher."""
+        return Key((self.tonic + semitones) % 12, self.minor)
+
+    def to(self, other: Key) -> int:
+        """Semitones, -6 to 5, that bring music in this key to the notes of another: of its own mode or of the relative one."""
+        return (other.scale - self.scale + 6) % 12 - 6
 
 
-def fit_keys(classes: NDArray[np.floating[Any]]) -> tuple[Floats, Floats]:
-    """Share of mass in each of 24 scales, and correlation with each of 24 profiles: (n, 12) -> twice (n, 24), major first."""
-    scale, profile = _keys()
-    centred = classes - classes.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(centred, axis=1, keepdims=True) * np.linalg.norm(profile, axis=0)
-    return classes @ scale, np.divide(centred @ profile, norms, out=np.zeros_like(norms), where=norms > 1e-12)
+def parse_key(text: str) -> Key:
+    """A key from its name, in upper or lower case; a letter alone is major, `Am` and `am` are minor.
+
+    >>> parse_key("F# minor").name, parse_key("bb").name, parse_key("Am").name
+    ('Gbmin', 'Bbmaj', 'Amin')
+
+    Raises InputError for what is no key.
+    """
+    found = _NAME.fullmatch(text.strip().lower())
+    if found is None:
+        raise InputError(f"no key '{text}'. Keys are named like Amin, F#min, Ebmaj or C.")
+    letter, sign, mode = found.groups()
+    shift = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}[sign]
+    return Key((_LETTERS[letter] + shift) % 12, mode in ("minor", "min", "m"))

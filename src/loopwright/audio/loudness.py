@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
+from loopwright.arrays import Float32
+from loopwright.audio.resample import fast_length
+
+SETTLED_S = 0.3  # after which nothing is left of the weighting's answer to a sample: below 1e-20
 
 
 def loudness_lufs(loop: Float32, rate_hz: int) -> float:
     """Loudness of a loop that goes on for ever, in LUFS: ITU-R BS.1770-4 without gating, mono.
 
-    The K-weighting's two biquads are applied as their frequency response to the loop's Fourier series: exact on a circle.
+    The K-weighting's two biquads are applied as their frequency response to the loop with its own end before it: what comes
+    out for one turn is what a loop gives that has always been playing. The length of a loop may well be prime; so padded, its
+    transform is as quick as any.
     """
-    spectrum = np.fft.rfft(loop.astype(np.float64))
-    omega = 2 * np.pi * np.fft.rfftfreq(len(loop))
-    z = np.exp(-1j * omega)
+    n = len(loop)
+    before = round(SETTLED_S * rate_hz)
+    size = fast_length(n + before)
+    turn = np.take(loop.astype(np.float64), np.arange(-before, n), mode="wrap")
+    weighted = np.fft.irfft(np.fft.rfft(turn, size) * _k_weighting(size, rate_hz), size)[before : before + n]
+    return -0.691 + 10 * float(np.log10(max(float(np.mean(np.square(weighted))), 1e-12)))
+
+
+@functools.lru_cache(maxsize=4)
+def _k_weighting(size: int, rate_hz: int) -> npt.NDArray[np.complex128]:
+    """Frequency response of both biquads, (size // 2 + 1,)."""
+    z = np.exp(-2j * np.pi * np.fft.rfftfreq(size))
 
     def biquad(f0: float, q: float, gain_db: float | None) -> npt.NDArray[np.complex128]:
         k = np.tan(np.pi * f0 / rate_hz)
@@ -27,16 +43,11 @@ def loudness_lufs(loop: Float32, rate_hz: int) -> float:
             vh = 10 ** (gain_db / 20)
             vb = vh**0.4996667741545416
             b0, b1, b2 = ((vh + vb * k / q + k * k) / a0, 2 * (k * k - vh) / a0, (vh - vb * k / q + k * k) / a0)
-        return (b0 + b1 * z + b2 * z * z) / (1 + a1 * z + a2 * z * z)
+        return np.asarray((b0 + b1 * z + b2 * z * z) / (1 + a1 * z + a2 * z * z))
 
-    shelf = biquad(1681.974450955533, 0.7071752369554196, 3.999843853973347)
-    high_pass = biquad(38.13547087602444, 0.5003270373238773, None)
-    power = np.abs(spectrum * shelf * high_pass) ** 2
-    power[1:-1] *= 2  # a real signal's negative frequencies
-    if len(loop) % 2:
-        power[-1] *= 2
-    mean_square = float(power.sum()) / len(loop) ** 2
-    return -0.691 + 10 * float(np.log10(max(mean_square, 1e-12)))
+    return biquad(1681.974450955533, 0.7071752369554196, 3.999843853973347) * biquad(
+        38.13547087602444, 0.5003270373238773, None
+    )
 
 
 def limit_peaks(loop: Float32, rate_hz: int, ceiling: float, *, look_s: float = 0.0015) -> Float32:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.config import MelConfig
 
 
@@ -23,7 +23,7 @@ def slaney_mel_to_hz(mel: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def filterbank(mel: MelConfig) -> npt.NDArray[np.float32]:
+def filterbank(mel: MelConfig) -> Float32:
     """Triangles of unit area (Slaney normalisation) on the Slaney scale. (M, F) float32, not to be written to."""
     bins = np.linspace(0, mel.rate_hz / 2, mel.n_fft // 2 + 1)
     low, high = slaney_hz_to_mel(np.array([mel.fmin_hz, mel.fmax_hz]))

@@ -12,16 +12,14 @@ Shapes: B batch, F bins, T frames.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from loopwright.arrays import Bool, Float32, Float64, Int64
 
 HANN_GAMMA = 0.25645  # the Gaussian nearest to a Hann window of length L: exp(-pi t^2 / (gamma L^2)); table 1 of the paper
 QUIET = np.log(1e-5)  # bins this far below the loudest take no part: their phase cannot be heard
 
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.int64]
 
-
-def phase_gradient(log_magnitude: Float, n_fft: int, hop: int) -> tuple[Float, Float]:
+def phase_gradient(log_magnitude: Float64, n_fft: int, hop: int) -> tuple[Float64, Float64]:
     """Phase steps along time and along frequency of an STFT whose frames have time zero in their middle.
 
     Args:
@@ -42,7 +40,7 @@ def phase_gradient(log_magnitude: Float, n_fft: int, hop: int) -> tuple[Float, F
     return (per_frame + np.roll(per_frame, -1, -1)) / 2, (per_bin[:, 1:] + per_bin[:, :-1]) / 2
 
 
-def integrate(weight: Float, step_time: Float, step_bin: Float) -> Float:
+def integrate(weight: Float64, step_time: Float64, step_bin: Float64) -> Float64:
     """Phases (B, F, T) that follow the given steps along the maximum spanning tree; the loudest bin of a tree gets 0.
 
     Edges weigh the sum of their ends' `weight` (log-magnitude); bins below QUIET under the loudest of the loop keep 0.
@@ -66,7 +64,7 @@ def integrate(weight: Float, step_time: Float, step_bin: Float) -> Float:
     return phase
 
 
-def _first_round(loud: npt.NDArray[np.bool_], order: Int, step_time: Float, step_bin: Float) -> tuple[Int, Float]:
+def _first_round(loud: Bool, order: Int64, step_time: Float64, step_bin: Float64) -> tuple[Int64, Float64]:
     """Every loud bin joined to its loudest neighbour, on the grid itself, without a list of edges.
 
     Returns the root each node hangs under, and its potential minus the root's. Neighbours of equal loudness differ by their
@@ -95,7 +93,7 @@ def _first_round(loud: npt.NDArray[np.bool_], order: Int, step_time: Float, step
     return parent, delta
 
 
-def _root(parent: Int, delta: Float, nodes: Int) -> None:
+def _root(parent: Int64, delta: Float64, nodes: Int64) -> None:
     """Lead `parent` of the nodes to their roots, adding up `delta`; of two that point at each other, one is a root."""
     mutual = nodes[(parent[parent[nodes]] == nodes) & (nodes < parent[nodes])]
     parent[mutual], delta[mutual] = mutual, 0.0
@@ -104,7 +102,7 @@ def _root(parent: Int, delta: Float, nodes: Int) -> None:
         parent[nodes] = parent[parent[nodes]]
 
 
-def _spanning_phase(u: Int, v: Int, step: Float, component: Int, offset: Float, order: Int) -> Float:
+def _spanning_phase(u: Int64, v: Int64, step: Float64, component: Int64, offset: Float64, order: Int64) -> Float64:
     """Potentials with potential[v] - potential[u] = step on the tree. Edges come lightest first, so rank is weight.
 
     Begun with: the root each node hangs under, its potential minus that of the root; `order` of the nodes by loudness.
@@ -138,7 +136,7 @@ def _spanning_phase(u: Int, v: Int, step: Float, component: Int, offset: Float, 
     return np.asarray(np.remainder(offset - offset[loudest[component]] + np.pi, 2 * np.pi) - np.pi)
 
 
-def phase_from_magnitude(magnitude: npt.NDArray[np.float32], n_fft: int, hop: int) -> npt.NDArray[np.float32]:
+def phase_from_magnitude(magnitude: Float32, n_fft: int, hop: int) -> Float32:
     """Phases (B, F, T) in radians for the magnitudes of `circular_stft` (Hann, frames beginning at their first sample)."""
     log_magnitude = np.log(np.maximum(magnitude.astype(np.float64), 1e-12))
     phase = integrate(log_magnitude, *phase_gradient(log_magnitude, n_fft, hop))

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.files import atomic_path
 
 
 def mel_sheet(
     path: Path,
-    log_mels: npt.NDArray[np.float32],
+    log_mels: Float32,
     *,
     titles: Sequence[str] | None = None,
     columns: int = 4,

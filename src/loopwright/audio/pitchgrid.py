@@ -17,9 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from loopwright.arrays import Float64
 from loopwright.audio.constantq import ConstantQ, hann_window
-
-Float64 = npt.NDArray[np.float64]
 
 A4_HZ, A4_NOTE = 440.0, 69
 

@@ -14,18 +14,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio.drum_events import Hit, layer_weights
 from loopwright.audio.resample import resample
 from loopwright.config import MelConfig
 from loopwright.errors import InputError
 
-Float32 = npt.NDArray[np.float32]
 VocoderCall = Callable[[Float32, Float32], Float32]  # log-mel (M, T) and white noise (hop, T) to a circle (T * hop,)
 
 LEAD, APART = 4, 4  # frames before an onset that its window reaches into, and silent ones after a one-shot
-AUDIBLE = 10**-2.75  # magnitude against the loudest moment of the kit below which a tail is let go: -55 dB
+AUDIBLE = 10**-2.75  # magnitude against the loudest moment of all hits below which a tail is let go: -55 dB
 FADE_FRAMES = 4  # over which it is let go
 ALIKE = 0.1  # decades: layers that differ by less in their spectra are voiced once
 NEAR = 0.15  # hard shares closer than this are voiced once
@@ -61,12 +60,13 @@ class Shot:
 
 @dataclass(frozen=True)
 class _Form:
-    """What to voice: magnitudes (M, frames) of a role at a share of the hard layer."""
+    """What to voice: magnitudes (M, K) of a role at a share of the hard layer, and the amplitude of its loudest hit."""
 
     role: str
     share: float
     levels: tuple[float, float]
     magnitude: Float32
+    most: float
 
 
 def smear(kit: Float32, window_frames: float) -> Float32:
@@ -88,13 +88,14 @@ def _forms(role: str, layers: Float32, weights: Sequence[tuple[float, float]]) -
     shares = np.array([hard**2 for _, hard in weights]) / powers
     low, high = float(shares.min()), float(shares.max())
     mean = float((shares * powers).sum() / powers.sum())
+    most = math.sqrt(float(powers.max()))
     squares = np.square(layers)
     first, second, middle = (np.sqrt((1 - x) * squares[0] + np.float32(x) * squares[1]) for x in (low, high, mean))
     if high - low < NEAR or _alike(first, second):
         loudness = max(_level(middle), 1e-9)
-        return [_Form(role, mean, (_level(layers[0]) / loudness, _level(layers[1]) / loudness), middle)]
+        return [_Form(role, mean, (_level(layers[0]) / loudness, _level(layers[1]) / loudness), middle, most)]
     levels = (_level(first), _level(second))
-    return [_Form(role, low, levels, first), _Form(role, high, levels, second)]
+    return [_Form(role, low, levels, first, most), _Form(role, high, levels, second, most)]
 
 
 def _level(magnitude: Float32) -> float:
@@ -151,10 +152,10 @@ def voice_kit(
     if not forms:
         return {}
     window = mel.n_fft / mel.hop
-    loudest = max(float(form.magnitude.sum(axis=0).max()) for form in forms)
+    loudest = max(form.most * float(form.magnitude.sum(axis=0).max()) for form in forms)
     mels, starts, at = [], [], 0
     for form in forms:
-        level = form.magnitude.sum(axis=0)
+        level = form.most * form.magnitude.sum(axis=0)
         heard = np.flatnonzero(level > AUDIBLE * loudest)
         length = min(int(heard[-1]) + 1 + FADE_FRAMES if len(heard) else 1, form.magnitude.shape[1])
         cut = form.magnitude[:, :length].copy()

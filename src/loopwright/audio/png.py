@@ -6,10 +6,11 @@ import struct
 import zlib
 
 import numpy as np
-import numpy.typing as npt
+
+from loopwright.arrays import Uint8
 
 
-def gray_png(pixels: npt.NDArray[np.uint8]) -> bytes:
+def gray_png(pixels: Uint8) -> bytes:
     """An 8-bit gray PNG of (rows, columns): signature, IHDR, one IDAT, IEND (RFC 2083)."""
     rows, columns = pixels.shape
     raw = np.concatenate([np.zeros((rows, 1), dtype=np.uint8), pixels], axis=1).tobytes()  # filter 0 before each row

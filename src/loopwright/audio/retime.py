@@ -10,10 +10,8 @@ Shapes: M mel bands, T frames, K hits.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
+from loopwright.arrays import Float32, Float64, Intp
 
 QUIET = -3.5  # log10 magnitude below which nothing is heard
 RISE = 0.25  # decades, mean over bands, that a hit rises by in two frames
@@ -26,7 +24,7 @@ HELD_DECADES, DYING_DECADES = (
 )  # decades of fall from a hit to the next: below, stretched evenly; above, SPEED_KEPT in full
 
 
-def hits(log_mel: Float32) -> npt.NDArray[np.intp]:
+def hits(log_mel: Float32) -> Intp:
     """Frames at which something begins. (M, T) -> (K,), ascending."""
     x = np.maximum(log_mel, QUIET)
     rise = np.maximum(x - np.roll(x, 1, axis=1), 0)

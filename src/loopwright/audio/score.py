@@ -8,11 +8,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from loopwright.arrays import Float32, Float64
 from loopwright.audio.pitchgrid import PitchGrid
 from loopwright.errors import InputError
-
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 
 ON_DB, OFF_DB = -20.0, -32.0  # below the score's loudest: a note begins above the first and ends below the second
 AGAIN_DB, AGAIN_FRAMES = 6.0, 3  # a held pitch that rises by so much within so many frames is struck again

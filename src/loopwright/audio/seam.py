@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
+from loopwright.arrays import Float32
 
 
 def click_ratio(loop: Float32) -> float:

@@ -8,13 +8,10 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Complex64, Float32
 from loopwright.audio.melscale import filterbank
 from loopwright.config import MelConfig
-
-Float32 = npt.NDArray[np.float32]
-Complex64 = npt.NDArray[np.complex64]
 
 
 @functools.lru_cache(maxsize=8)

@@ -12,15 +12,12 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from loopwright.arrays import Complex64, Float32, Intp
 from loopwright.audio.resample import around, resample, resample_circle
 from loopwright.errors import InputError
 
-Float32 = npt.NDArray[np.float32]
-Complex64 = npt.NDArray[np.complex64]
-Places = npt.NDArray[np.intp]
 CROSSFADE_SAMPLES = 1024
 HOP_S = 0.024  # from block to block of the output; tones want longer blocks, drums shorter ones
 OVERLAP = 3  # hops a block; the squares of a Hann window add up to a constant from 3 on
@@ -112,7 +109,7 @@ def _hann(n: int) -> Float32:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
 
 
-def _cut(line: Float32, starts: Places, block: int, hop: int) -> torch.Tensor:
+def _cut(line: Float32, starts: Intp, block: int, hop: int) -> torch.Tensor:
     """Windowed blocks (2, C, T, block): those that begin at `starts`, and those one hop earlier."""
     frames = np.lib.stride_tricks.sliding_window_view(line, block, axis=1)
     cut = frames[:, np.stack([starts, starts - hop])].swapaxes(0, 1)  # (2, C, T, block)
@@ -210,7 +207,7 @@ def _turn(spectra: torch.Tensor, block: int, stretch: float) -> torch.Tensor:
     return turned
 
 
-def _peaks(power: Float32) -> tuple[Places, Places]:
+def _peaks(power: Float32) -> tuple[Intp, Intp]:
     """Bins of (T, F) above their two neighbours on each side, and the first of each block.
 
     Returns: flat places (K,), and (T + 1,) where each block's peaks begin.

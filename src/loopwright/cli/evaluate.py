@@ -15,15 +15,19 @@ _SAY_EVERY_S = 20.0
 @click.argument("real", type=_PATH)
 @click.argument("fake", type=_PATH)
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the results.")
-@click.option("--judge", "judges", default="yamnet,musicnn", show_default=True, help="Networks that judge, with commas.")
+@click.option(
+    "--judge", "judges", default="yamnet,musicnn", show_default=True, help="Networks that judge, with commas; panel; or none."
+)
 @click.option("--metrics", "names", default="all", show_default=True, help="fad,fad_inf,kad,density,... or all.")
-@click.option("-n", "--count", type=click.IntRange(min=1), help="Loops on each side. [default: as many as there are]")
+@click.option(
+    "-n", "--count", type=click.IntRange(min=1), help="Loops in each row. [default: as many as there are, of models 1000]"
+)
 @click.option("-k", type=click.IntRange(min=1), default=5, show_default=True, help="Neighbours of density and coverage.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same table.")
 @click.option("--repeats", type=click.IntRange(min=2), default=100, show_default=True, help="Half-samples per interval.")
 @click.option("--held-out", type=_PATH, help="More real loops, so that REAL need not be split.")
-@click.option("--training", type=_PATH, help="What FAKE was trained on, for novelty. A run knows its own.")
-@click.option("--split", help="Split of REAL that is the reference. [default: test, or a random half by source]")
+@click.option("--training", type=_PATH, help="What FAKE was trained on. A run knows its own.")
+@click.option("--split", help="Split of REAL to measure against; locked ones only so. [default: test]")
 @click.option("--vocoder", default="auto", show_default=True, help="For runs: a vocoder's name or file.")
 @click.option("--trunc", type=click.FloatRange(0, 1.5), default=1.0, show_default=True, help="For runs: truncation.")
 @click.option("--weights", type=click.Path(exists=True, path_type=Path), help="Folder with the judges' weights.")
@@ -54,7 +58,9 @@ def evaluate(
 ) -> None:
     """Measure FAKE against REAL: folders of audio, prepared data, packs or runs. Error bars included.
 
-    Always beside it: held-out real loops, and for a run real loops through its vocoder. Interrupted, the same command goes on.
+    Rows: one half of the test loops against the other (what a perfect model scores), training bars (what copying scores), for a
+    run test bars through its vocoder, and generated loops. Music is measured with any judge or none. Interrupted, the same
+    command goes on.
 
     Example: loopwright evaluate prepared/drums runs/00003-house
     """
@@ -62,12 +68,12 @@ def evaluate(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from loopwright.measuring.cache import default_path
-    from loopwright.measuring.evaluate import METRICS, Settings
     from loopwright.measuring.evaluate import evaluate as run
+    from loopwright.measuring.settings import METRICS, Settings, judge_names
     from loopwright.measuring.sides import is_run
 
     settings = Settings(
-        judges=tuple(name.strip() for name in judges.split(",") if name.strip()),
+        judges=judge_names(judges),
         metrics=METRICS if names == "all" else tuple(name.strip() for name in names.split(",") if name.strip()),
         n=count,
         k=k,

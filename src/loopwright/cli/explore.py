@@ -39,6 +39,9 @@ def pack_options(default: str) -> Callable[[Command], Command]:
     return add
 
 
+KEY = click.option("--key", help="Key such as Amin or Ebmaj that the notes are brought to, of a model of notes.")
+
+
 ENGINE = click.option(
     "--engine",
     type=click.Choice(["auto", "onnx", "torch"]),
@@ -63,10 +66,21 @@ def _write(loops: Iterable[Loop], out: Path, force: bool, facts: dict[str, Any])
     "-n", "--count", type=click.IntRange(2, 256), default=8, show_default=True, help="Loops on the way, ends included."
 )
 @BARS
+@KEY
 @ENGINE
 @pack_options("walk")
 def interpolate(
-    model: str, a: int, b: int, count: int, bars: str, engine: str, bpm: float, rate_hz: int, out: Path, force: bool
+    model: str,
+    a: int,
+    b: int,
+    count: int,
+    bars: str,
+    key: str | None,
+    engine: str,
+    bpm: float,
+    rate_hz: int,
+    out: Path,
+    force: bool,
 ) -> None:
     """Walk from seed A to seed B of MODEL: a pack of loops in between, all on the same beat.
 
@@ -87,6 +101,7 @@ def interpolate(
             pack="Walk",
             info={"from": a, "to": b, "at": round(i / (count - 1), 4)},
             word=f"{step_word(i)}-{word_for(b)}",
+            key=key,
         )
         for i, place in enumerate(way)
     )
@@ -99,14 +114,27 @@ def interpolate(
 @click.argument("b")
 @click.option(
     "--levels",
-    type=click.Choice(["coarse", "middle", "fine", "pattern", "sound"]),
+    type=click.Choice(["coarse", "middle", "fine", "pattern", "sound", "kit", "room"]),
     default="fine",
     show_default=True,
-    help="What comes from B: coarse is the pattern, fine the sound. `pattern` and `sound`: of models built of the two.",
+    help="What comes from B: coarse is the pattern, fine the sound. `pattern` and `sound`: of models built of the two; "
+    "`kit` and `room`: of drums.",
 )
+@KEY
 @ENGINE
 @pack_options("mix")
-def mix(model: str, a: str, b: str, levels: str, engine: str, bpm: float, rate_hz: int, out: Path, force: bool) -> None:
+def mix(
+    model: str,
+    a: str,
+    b: str,
+    levels: str,
+    key: str | None,
+    engine: str,
+    bpm: float,
+    rate_hz: int,
+    out: Path,
+    force: bool,
+) -> None:
     """Cross the loops of seeds A (rows) with one level of seeds B (columns) of MODEL.
 
     Example: loopwright mix drums 0-3 10-13 --levels fine -o Mix
@@ -127,6 +155,7 @@ def mix(model: str, a: str, b: str, levels: str, engine: str, bpm: float, rate_h
             pack="Mix",
             info={"seed": row, "mixed_with": column, "level": levels},
             word=f"{word_for(row)}-{word_for(column)}",
+            key=key,
         )
         for row in rows
         for column in columns
@@ -140,10 +169,21 @@ def mix(model: str, a: str, b: str, levels: str, engine: str, bpm: float, rate_h
 @click.option("-n", "--count", type=click.IntRange(1, 256), default=8, show_default=True, help="Neighbours.")
 @click.option("--amount", type=float, default=0.35, show_default=True, help="0 is the loop itself, 1 an unrelated one.")
 @BARS
+@KEY
 @ENGINE
 @pack_options("near")
 def near(
-    model: str, seed: int, count: int, amount: float, bars: str, engine: str, bpm: float, rate_hz: int, out: Path, force: bool
+    model: str,
+    seed: int,
+    count: int,
+    amount: float,
+    bars: str,
+    key: str | None,
+    engine: str,
+    bpm: float,
+    rate_hz: int,
+    out: Path,
+    force: bool,
 ) -> None:
     """Loops like that of SEED of MODEL: its neighbours, as "more like this" in the studio.
 
@@ -163,6 +203,7 @@ def near(
         bars=int(bars),
         rate_hz=rate_hz,
         pack="Near",
+        key=key,
         suffix=f"-{word_for(seed)}",
     )
     _write(loops, out, force, {"model": model, "near": seed, "amount": amount})
@@ -195,6 +236,7 @@ def _neighbours(
     help="How far, in standard deviations, -6 to 6; one a direction.",
 )
 @BARS
+@KEY
 @ENGINE
 @pack_options("edit")
 def edit(
@@ -203,6 +245,7 @@ def edit(
     names: tuple[str, ...],
     amounts: tuple[float, ...],
     bars: str,
+    key: str | None,
     engine: str,
     bpm: float,
     rate_hz: int,
@@ -230,6 +273,7 @@ def edit(
             rate_hz=rate_hz,
             pack="Edit",
             info={"seed": seed, "moves": moves},
+            key=key,
         )
         for seed in parse_seeds(seeds)
     )

@@ -29,7 +29,14 @@ def parse_seeds(text: str) -> list[int]:
 @click.option("--seeds", help="Seeds such as 0-15 or 3,7,9, instead of COUNT seeds from 0.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="First seed.")
 @click.option("--bpm", type=float, default=120.0, show_default=True, help="Tempo; the file's length is exact to the sample.")
-@click.option("--bars", type=click.Choice(["1", "2", "4"]), default="1", show_default=True, help="Bars of 4/4.")
+@click.option("--bars", type=click.Choice(["1", "2", "4"]), help="Bars of 4/4.  [default: 1, or those of --midi]")
+@click.option("--key", help="Key such as Amin or Ebmaj that the notes are brought to, of a model of notes.")
+@click.option(
+    "--midi",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A MIDI clip that every loop plays, of a model that is given notes or drum hits.",
+)
+@click.option("--midi-out", is_flag=True, help="Also write what each loop plays, as a MIDI file beside it.")
 @click.option("--trunc", "truncation", type=float, default=1.0, show_default=True, help="1 as trained, towards 0 safer.")
 @click.option("--style", help="Style, of a model that knows styles; seeds then count its loops.")
 @click.option("--rate", "rate_hz", type=int, default=44_100, show_default=True, help="Sample rate in Hz.")
@@ -53,7 +60,10 @@ def generate(
     seeds: str | None,
     seed: int,
     bpm: float,
-    bars: str,
+    bars: str | None,
+    key: str | None,
+    midi: Path | None,
+    midi_out: bool,
     truncation: float,
     style: str | None,
     rate_hz: int,
@@ -66,7 +76,7 @@ def generate(
 ) -> None:
     """Make loops with MODEL: a bundled model's name, a run folder or a model file.
 
-    Example: loopwright generate drums -n 16 --bpm 124 -o Night
+    Examples: loopwright generate drums -n 16 --bpm 124 -o Night; loopwright generate synth --key Amin --midi-out -o Ideas
     """
     from loopwright.making.loop import Loop
     from loopwright.making.pack import generate_pack
@@ -80,7 +90,10 @@ def generate(
         out,
         seeds=chosen,
         bpm=bpm,
-        bars=int(bars),
+        bars=int(bars) if bars is not None else None,
+        key=key,
+        midi=midi,
+        midi_out=midi_out,
         truncation=truncation,
         style=style,
         rate_hz=rate_hz,

@@ -49,7 +49,8 @@ def study(
     Example: loopwright study paper-cpu --data prepared/drums16 -o studies/paper-cpu
     """
     from loopwright.errors import ConfigError
-    from loopwright.study.run import collect, load_study, only_rows, run_study
+    from loopwright.study.config import load_study, only_rows
+    from loopwright.study.run import collect, run_study
 
     changes: dict[str, Any] = {}
     if kimg is not None:

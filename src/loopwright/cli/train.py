@@ -10,9 +10,10 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "gan": ("loopwright.cli.train_gan:gan", "Train a generator of loops as a projected GAN."),
     "vocoder": ("loopwright.cli.train_vocoder:vocoder", "Train a vocoder: from log-mels to sound."),
     "classifier": ("loopwright.cli.train_classifier:classifier", "Train a network that tells loop styles apart."),
+    "transcriber": ("loopwright.cli.train_transcriber:transcriber", "Train a network that hears notes."),
 }
 
 
 @click.group(cls=LazyGroup, table=SUBCOMMANDS)
 def train() -> None:
-    """Train a generator, a vocoder or a classifier on prepared data."""
+    """Train a generator, a vocoder, a classifier or a transcriber on prepared data."""

@@ -32,6 +32,12 @@ def parse_overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
     return out
 
 
+UNMEASURED = (
+    "Nothing is measured: fewer than 10 bars are held out (validation), and training bars prove nothing. "
+    "Listen to the samples, or prepare 50 bars or more."
+)
+
+
 @click.command()
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
@@ -88,6 +94,8 @@ def gan(
         def report(row: Mapping[str, Any]) -> None:
             speed = f"{row['images_per_s']:.1f} images/s" if "images_per_s" in row else ""
             progress.update(task, total=row["total_kimg"], completed=row["kimg"], description=f"{row['kimg']:.1f} kimg {speed}")
+            if row["kimg"] == 0 and not row["measured"]:
+                progress.console.print(UNMEASURED)
             scores = [f"{key} {value:.3g}" for key, value in row.items() if key.startswith(("fad/", "kad/", "coverage/"))]
             losses = [f"{key} {row[key]:.3f}" for key in ("loss/d", "loss/g", "saturation") if key in row]
             progress.console.print(f"{row['kimg']:7.1f} kimg  " + "  ".join([speed, *losses, *scores]))

@@ -37,7 +37,8 @@ def vocode(
 
     Example: loopwright vocode prepared/drums48 --vocoder griffinlim --vocoder ring -o out
     """
-    from loopwright.measuring.vocoders import as_markdown, compare_vocoders, judges_at_hand
+    from loopwright.measuring.judging import judges_at_hand
+    from loopwright.measuring.vocoders import as_markdown, compare_vocoders
 
     def progress(what: str, done: int, total: int) -> None:
         click.echo(f"\r{what}: {done}/{total}", nl=done == total, err=True)

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Spectrum = NDArray[np.complex64]
+from loopwright.arrays import Complex64, Float32
+
 FilterKind = Literal["lowpass", "highpass", "bandpass", "lowshelf", "highshelf", "peak"]
 
 
@@ -25,7 +25,7 @@ def _unit_circle(n: int) -> tuple[NDArray[np.complex128], NDArray[np.complex128]
     return z1, z1 * z1
 
 
-def biquad(kind: FilterKind, freq_hz: float, rate_hz: int, n: int, *, q: float = 0.7071, gain_db: float = 0.0) -> Spectrum:
+def biquad(kind: FilterKind, freq_hz: float, rate_hz: int, n: int, *, q: float = 0.7071, gain_db: float = 0.0) -> Complex64:
     """Frequency response of a biquad at the rfft bins of an n-sample loop, shape (n // 2 + 1,).
 
     `q` is the resonance (for shelves the slope at q = 0.7071 is 12 dB an octave at most); `gain_db` is for shelves and peak.
@@ -57,13 +57,13 @@ def biquad(kind: FilterKind, freq_hz: float, rate_hz: int, n: int, *, q: float =
     return ((b[0] + b[1] * z1 + b[2] * z2) / (d[0] + d[1] * z1 + d[2] * z2)).astype(np.complex64)
 
 
-def echo(delay_samples: float, feedback: float, n: int) -> Spectrum:
+def echo(delay_samples: float, feedback: float, n: int) -> Complex64:
     """Response of the wet part of a feedback delay going round the loop for ever: d / (1 - feedback * d). (n // 2 + 1,)."""
     d = np.exp(-2j * np.pi * np.arange(n // 2 + 1) * delay_samples / n)
     return (d / (1 - feedback * d)).astype(np.complex64)
 
 
-def room(rng: np.random.Generator, decay_s: float, rate_hz: int, n: int, *, damp_hz: float = 6000.0) -> Spectrum:
+def room(rng: np.random.Generator, decay_s: float, rate_hz: int, n: int, *, damp_hz: float = 6000.0) -> Complex64:
     """Response of a made-up room, shape (n // 2 + 1,): noise that falls by 60 dB in `decay_s`, high notes sooner.
 
     The energy of the impulse response is 1. Tails longer than the loop wrap round, as they would if it had always played.
@@ -84,12 +84,12 @@ def room(rng: np.random.Generator, decay_s: float, rate_hz: int, n: int, *, damp
     return (response / np.sqrt(energy)).astype(np.complex64)
 
 
-def convolve(x: Floats, response: NDArray[np.complexfloating]) -> Floats:
+def convolve(x: Float32, response: NDArray[np.complexfloating]) -> Float32:
     """Circular convolution of loops x (..., N) with a response (N // 2 + 1,)."""
     return np.fft.irfft(np.fft.rfft(x) * response, x.shape[-1]).astype(np.float32)
 
 
-def add_wrapped(out: Floats, x: Floats, start: int, gain: float = 1.0) -> None:
+def add_wrapped(out: Float32, x: Float32, start: int, gain: float = 1.0) -> None:
     """Add x to the loop `out` (N,) from sample `start` on, in place; what passes the end goes on at the beginning."""
     n, done, at = len(out), 0, start % len(out)
     while done < len(x):

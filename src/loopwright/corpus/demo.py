@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.corpus.circular import Floats, add_wrapped, biquad
-from loopwright.corpus.folder import Event, Loop, write_corpus
-from loopwright.corpus.groove import BAR_SAMPLES, ROLES, STEP_SAMPLES
+from loopwright.arrays import Float32
+from loopwright.corpus.bar import BAR_SAMPLES, CORPUS_RATE_HZ
+from loopwright.corpus.circular import add_wrapped, biquad
+from loopwright.corpus.folder import Event, RenderedLoop, write_corpus
+from loopwright.corpus.groove import ROLES, STEP_SAMPLES
 from loopwright.corpus.notes import KEY_NAMES, MAJOR, MINOR, Chord, parse_numeral
 from loopwright.corpus.parts import PART_NAMES, PARTS, gate_samples, note_events
 from loopwright.corpus.phrases import write_phrase
-from loopwright.corpus.synthesis import RATE_HZ, Envelope, Timbre, analog_harmonics, play
+from loopwright.corpus.synthesis import Envelope, Timbre, analog_harmonics, play
 
 DRUM_STYLES = ("house", "techno", "trap", "drumnbass", "electro", "breakbeat")
 SYNTH_STYLES = ("bass", "arp", "chords")
@@ -35,27 +37,27 @@ _PROGRESSIONS = (
 )
 
 
-def _noise(rng: np.random.Generator, seconds: float, low_hz: float, decay_s: float) -> Floats:
+def _noise(rng: np.random.Generator, seconds: float, low_hz: float, decay_s: float) -> Float32:
     """Decaying noise, mostly above `low_hz`."""
-    n = int(seconds * RATE_HZ)
+    n = int(seconds * CORPUS_RATE_HZ)
     spectrum = np.fft.rfft(rng.standard_normal(n), 2 * n)
-    rise = np.arange(len(spectrum)) * (RATE_HZ / 2 / n / low_hz)
+    rise = np.arange(len(spectrum)) * (CORPUS_RATE_HZ / 2 / n / low_hz)
     filtered = np.fft.irfft(spectrum * rise**2 / (1 + rise**2), 2 * n)[:n]
-    return (filtered * np.exp(-np.arange(n) / (decay_s * RATE_HZ))).astype(np.float32)
+    return (filtered * np.exp(-np.arange(n) / (decay_s * CORPUS_RATE_HZ))).astype(np.float32)
 
 
-def _thump(seconds: float, from_hz: float, to_hz: float, fall_s: float, decay_s: float) -> Floats:
+def _thump(seconds: float, from_hz: float, to_hz: float, fall_s: float, decay_s: float) -> Float32:
     """A sine that falls in pitch and dies away."""
-    time = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    time = np.arange(int(seconds * CORPUS_RATE_HZ)) / CORPUS_RATE_HZ
     turns = to_hz * time + (from_hz - to_hz) * fall_s * (1 - np.exp(-time / fall_s))
     return (np.sin(2 * np.pi * turns) * np.exp(-time / decay_s)).astype(np.float32)
 
 
-def drum_machine(rng: np.random.Generator) -> dict[str, Floats]:
+def drum_machine(rng: np.random.Generator) -> dict[str, Float32]:
     """One sound for every role, faded to zero at its end, peak 1 or less."""
     base, u = rng.uniform(42, 58), rng.uniform
-    click = np.pad(_noise(rng, 0.01, 2000, 0.002), (0, int(0.49 * RATE_HZ)))
-    snare_tone = np.pad(_thump(0.2, u(220, 320), u(160, 200), 0.02, 0.06), (0, int(0.1 * RATE_HZ)))
+    click = np.pad(_noise(rng, 0.01, 2000, 0.002), (0, int(0.49 * CORPUS_RATE_HZ)))
+    snare_tone = np.pad(_thump(0.2, u(220, 320), u(160, 200), 0.02, 0.06), (0, int(0.1 * CORPUS_RATE_HZ)))
     clap_noise = _noise(rng, 0.3, 1200, u(0.04, 0.09))
     claps = clap_noise + np.roll(clap_noise, 480) + np.roll(clap_noise, 960)
     sounds: dict[str, NDArray[Any]] = {
@@ -94,7 +96,7 @@ _LEVELS = {
 
 def _drums(
     seed: int, number: int, style: str, split: str, rng: np.random.Generator
-) -> tuple[dict[str, str], list[Event], Floats]:
+) -> tuple[dict[str, str], list[Event], Float32]:
     phrase = write_phrase(style, number, split, seed)
     machine = drum_machine(rng)
     x = np.zeros(BAR_SAMPLES, np.float32)
@@ -106,7 +108,7 @@ def _drums(
     return {"kind": "drum", "key": "", "source": f"demo/{phrase.source}"}, events, x
 
 
-def _synth(number: int, style: str, rng: np.random.Generator) -> tuple[dict[str, str], list[Event], Floats]:
+def _synth(number: int, style: str, rng: np.random.Generator) -> tuple[dict[str, str], list[Event], Float32]:
     mode, text = _PROGRESSIONS[rng.integers(len(_PROGRESSIONS))]
     chords: list[Chord] = [parse_numeral(name, mode) for name in text.split()]
     tonic = int(rng.integers(12))
@@ -139,7 +141,7 @@ class DemoRenderer:
     def __len__(self) -> int:
         return self.n
 
-    def loop(self, number: int) -> Loop:
+    def loop(self, number: int) -> RenderedLoop:
         """Make loop `number`."""
         rng = np.random.default_rng([self.seed, 23, number])
         style, split = STYLES[number % len(STYLES)], _SPLITS[number // len(STYLES) % 10]
@@ -147,16 +149,16 @@ class DemoRenderer:
             row, events, x = _drums(self.seed, number, style, split, rng)
         else:
             row, events, x = _synth(number, style, rng)
-        tone = biquad("highpass", 25, RATE_HZ, BAR_SAMPLES) * biquad(
-            "highshelf", 4000, RATE_HZ, BAR_SAMPLES, gain_db=rng.normal(0, 3)
+        tone = biquad("highpass", 25, CORPUS_RATE_HZ, BAR_SAMPLES) * biquad(
+            "highshelf", 4000, CORPUS_RATE_HZ, BAR_SAMPLES, gain_db=rng.normal(0, 3)
         )
         y = np.fft.irfft(np.fft.rfft(x) * tone, BAR_SAMPLES)
         y *= 10 ** (rng.uniform(-6, -1) / 20) / max(float(np.abs(y).max()), 1e-9)
         labels = {"split": split, "style": style, "kit": "demo", "licence": "CC0-1.0", "attribution": ""}
-        return Loop({**labels, **row}, events, lambda: y.astype(np.float32))
+        return RenderedLoop({**labels, **row}, events, lambda: y.astype(np.float32))
 
 
-def demo_bars(n: int, seed: int = 0) -> tuple[Floats, list[dict[str, str]]]:
+def demo_bars(n: int, seed: int = 0) -> tuple[Float32, list[dict[str, str]]]:
     """n demo loops in memory: float32 (n, 96000) at 48 kHz, and their rows as in `loops.csv` (without `file`).
 
     >>> bars, rows = demo_bars(2)

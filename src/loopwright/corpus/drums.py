@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from loopwright.corpus.circular import Floats, Spectrum, biquad, echo
+from loopwright.arrays import Complex64, Float32
+from loopwright.corpus.bar import BAR_SAMPLES, CORPUS_RATE_HZ
+from loopwright.corpus.circular import biquad, echo
 from loopwright.corpus.effects import Compressor, Crusher, Noise, Sweep, saturate
-from loopwright.corpus.folder import Loop
-from loopwright.corpus.groove import BAR_SAMPLES, ROLE_INDEX, ROLES, STEP_SAMPLES, Phrase
-from loopwright.corpus.hits import KICK, RATE_HZ, Layer, Setup, events_of, mix_hits
-from loopwright.corpus.kits import FAMILIES, Library, Part
+from loopwright.corpus.folder import RenderedLoop
+from loopwright.corpus.groove import ROLE_INDEX, ROLES, STEP_SAMPLES, Phrase
+from loopwright.corpus.hits import KICK, Layer, Setup, events_of, mix_hits
+from loopwright.corpus.kits import FAMILIES, OneShots, Part
 from loopwright.corpus.patterns import GRAMMARS
 from loopwright.corpus.rooms import N_ROOMS, Rooms
 
@@ -42,14 +44,14 @@ DRUM_STYLES = ("afrobeat", "funk", "hiphop", "jazz", "latin", "pop", "reggae", "
 LAYERED = (ROLE_INDEX["kick"], ROLE_INDEX["snare"])
 
 
-def choose_kit(library: Library, phrase: Phrase, rng: np.random.Generator) -> str:
+def choose_kit(library: OneShots, phrase: Phrase, rng: np.random.Generator) -> str:
     """A base kit that suits the phrase's style, from the phrase's side of the split."""
     chances = STYLE_FAMILIES.get(phrase.style, _MACHINE)
     families = ("acoustic", "percussion", "electronic")
     for family in [families[rng.choice(3, p=chances)], "electronic", "acoustic", "percussion"]:
         if kits := library.bases(phrase.split, family=family):
             return kits[rng.integers(len(kits))]
-    raise AssertionError("Library guarantees a base kit on each side")
+    raise AssertionError("OneShots guarantees a base kit on each side")
 
 
 def _between(rng: np.random.Generator, low: float, high: float) -> float:
@@ -57,7 +59,7 @@ def _between(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def _layers(library: Library, kit: str, roles: Sequence[int], rng: np.random.Generator) -> dict[int, Layer]:
+def _layers(library: OneShots, kit: str, roles: Sequence[int], rng: np.random.Generator) -> dict[int, Layer]:
     """Second one-shots for kick and snare, in about a third of the loops each: a short one for attack, or a whole one."""
     out: dict[int, Layer] = {}
     for role in LAYERED:
@@ -69,7 +71,7 @@ def _layers(library: Library, kit: str, roles: Sequence[int], rng: np.random.Gen
     return out
 
 
-def setup_of(library: Library, phrase: Phrase, rooms: Rooms, rng: np.random.Generator) -> Setup:
+def setup_of(library: OneShots, phrase: Phrase, rooms: Rooms, rng: np.random.Generator) -> Setup:
     """Draw kit, levels, tuning, tone and room for a phrase."""
     kit = choose_kit(library, phrase, rng)
     machine = phrase.style in GRAMMARS
@@ -96,13 +98,13 @@ def setup_of(library: Library, phrase: Phrase, rooms: Rooms, rng: np.random.Gene
     grit = np.where(rng.random(n_roles) < 0.12, rng.uniform(1.0, 5.0, n_roles), 0.0)
     layers = _layers(library, kit, list(parts), rng)
     tone = _tone(rng, n)
-    send: Spectrum | None = None
+    send: Complex64 | None = None
     if rng.random() < 0.7:
         level = 10 ** (rng.uniform(-28, -10) / 20)
         send = (rooms.responses[rng.integers(N_ROOMS)] * level).astype(np.complex64)
     if machine and rng.random() < 0.12:
         repeats = echo(STEP_SAMPLES * float(rng.choice([2, 3, 4, 6])), rng.uniform(0.15, 0.5), n)
-        wet = repeats * biquad("bandpass", rng.uniform(700, 2500), RATE_HZ, n, q=0.5)
+        wet = repeats * biquad("bandpass", rng.uniform(700, 2500), CORPUS_RATE_HZ, n, q=0.5)
         wet = wet * 10 ** (rng.uniform(-14, -7) / 20)
         send = (wet if send is None else send + wet).astype(np.complex64)
     return Setup(
@@ -143,9 +145,9 @@ def _squeeze(rng: np.random.Generator) -> Compressor | None:
 def _sweep(rng: np.random.Generator, n: int) -> Sweep:
     bars = n // BAR_SAMPLES
     if rng.random() < 0.7:
-        response = biquad("lowpass", _between(rng, 250, 2500), RATE_HZ, n, q=rng.uniform(0.7, 3))
+        response = biquad("lowpass", _between(rng, 250, 2500), CORPUS_RATE_HZ, n, q=rng.uniform(0.7, 3))
     else:
-        response = biquad("highpass", _between(rng, 250, 1500), RATE_HZ, n, q=rng.uniform(0.7, 2))
+        response = biquad("highpass", _between(rng, 250, 1500), CORPUS_RATE_HZ, n, q=rng.uniform(0.7, 2))
     return Sweep(
         response, int(rng.choice([1, 1, 2, 4])) * (bars if rng.random() < 0.5 else 1), rng.random(), rng.uniform(0.6, 1.0)
     )
@@ -156,21 +158,21 @@ def _noise(rng: np.random.Generator, bars: int) -> Noise:
     return Noise(rng.uniform(-66, -44), crackles, rng.uniform(-40, -24), int(rng.integers(1 << 30)))
 
 
-def _tone(rng: np.random.Generator, n: int) -> Spectrum:
-    def draw(kind: str, low_hz: float, high_hz: float, q: float, gain_db: float) -> Spectrum:
-        return biquad(kind, _between(rng, low_hz, high_hz), RATE_HZ, n, q=q, gain_db=gain_db)  # type: ignore[arg-type]
+def _tone(rng: np.random.Generator, n: int) -> Complex64:
+    def shaped(kind: str, low_hz: float, high_hz: float, q: float, gain_db: float) -> Complex64:
+        return biquad(kind, _between(rng, low_hz, high_hz), CORPUS_RATE_HZ, n, q=q, gain_db=gain_db)  # type: ignore[arg-type]
 
-    tone = draw("lowshelf", 90, 250, 0.6, rng.normal(0, 2.5)) * draw("highshelf", 2500, 7000, 0.6, rng.normal(0, 3.0))
-    tone = tone * draw("peak", 250, 3500, 0.9, rng.normal(0, 2.0)) * draw("highpass", 18, 40, 0.7071, 0)
+    tone = shaped("lowshelf", 90, 250, 0.6, rng.normal(0, 2.5)) * shaped("highshelf", 2500, 7000, 0.6, rng.normal(0, 3.0))
+    tone = tone * shaped("peak", 250, 3500, 0.9, rng.normal(0, 2.0)) * shaped("highpass", 18, 40, 0.7071, 0)
     kind = rng.random()
     if kind < 0.12:
-        tone = tone * draw("lowpass", 2200, 9000, 0.8, 0)
+        tone = tone * shaped("lowpass", 2200, 9000, 0.8, 0)
     elif kind < 0.17:
-        tone = tone * draw("highpass", 120, 350, 0.8, 0)
+        tone = tone * shaped("highpass", 120, 350, 0.8, 0)
     return tone.astype(np.complex64)
 
 
-def render(library: Library, phrase: Phrase, setup: Setup) -> Floats:
+def render(library: OneShots, phrase: Phrase, setup: Setup) -> Float32:
     """Render a phrase: float32 (phrase.samples,) at 48 kHz, peak at `setup.peak`."""
     kick, rest = mix_hits(library, phrase, setup)
     spectrum = np.fft.rfft(kick + rest)
@@ -204,13 +206,13 @@ class DrumRenderer:
 
     def __init__(self, plan: Sequence[Phrase], oneshots: Path, seed: int, bars: int = 1) -> None:
         self.plan, self.seed, self.bars = plan, seed, bars
-        self.library = Library(oneshots)
+        self.library = OneShots(oneshots)
         self.rooms = Rooms(seed, bars * BAR_SAMPLES)
 
     def __len__(self) -> int:
         return len(self.plan)
 
-    def loop(self, number: int) -> Loop:
+    def loop(self, number: int) -> RenderedLoop:
         """Decide loop `number`."""
         phrase = self.plan[number]
         setup = setup_of(self.library, phrase, self.rooms, loop_rng(self.seed, number))
@@ -226,4 +228,4 @@ class DrumRenderer:
             "source": phrase.source,
             "performer": phrase.performer,
         }
-        return Loop(row, events_of(phrase, setup), lambda: render(self.library, phrase, setup))
+        return RenderedLoop(row, events_of(phrase, setup), lambda: render(self.library, phrase, setup))

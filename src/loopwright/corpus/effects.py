@@ -11,14 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.corpus.circular import Floats, Spectrum
+from loopwright.arrays import Complex64, Float32, Float64
 
-RATE_HZ = 48_000
 BLOCK = 48  # samples in 1 ms
 _RAMP = (np.arange(BLOCK, dtype=np.float32) + np.float32(0.5)) / np.float32(BLOCK)
 
 
-def smooth(values: NDArray[np.floating], blocks: float) -> NDArray[np.float64]:
+def smooth(values: NDArray[np.floating], blocks: float) -> Float64:
     """A one-pole average with a time constant of `blocks`, in its steady state round the circle. (B,) -> (B,)."""
     n = len(values)
     pole = np.exp(-1 / max(blocks, 1e-3))
@@ -26,11 +25,11 @@ def smooth(values: NDArray[np.floating], blocks: float) -> NDArray[np.float64]:
     return np.fft.irfft(np.fft.rfft(values) * (1 - pole) / (1 - pole * z1), n)
 
 
-def per_sample(blocks: NDArray[np.floating]) -> Floats:
+def per_sample(blocks: NDArray[np.floating]) -> Float32:
     """A straight line from block to block, round the circle. (B,) -> (B * BLOCK,)."""
     here = blocks.astype(np.float32)[:, None]
     after = np.roll(blocks, -1).astype(np.float32)[:, None]
-    out: Floats = (here + (after - here) * _RAMP).ravel()
+    out: Float32 = (here + (after - here) * _RAMP).ravel()
     return out
 
 
@@ -44,7 +43,7 @@ class Compressor:
     release_ms: float
     mix: float = 1.0
 
-    def __call__(self, x: Floats) -> Floats:
+    def __call__(self, x: Float32) -> Float32:
         power = smooth((x.reshape(-1, BLOCK) ** 2).mean(axis=1), self.release_ms)
         level_db = 10 * np.log10(np.maximum(power, 1e-12) / max(float(power.mean()), 1e-12))
         gain_db = -(1 - 1 / self.ratio) * np.maximum(level_db - self.over_db, 0)
@@ -52,7 +51,7 @@ class Compressor:
         return x * per_sample(1 - self.mix + self.mix * gain)
 
 
-def saturate(x: Floats, drive: float, oversample: int = 1) -> Floats:
+def saturate(x: Float32, drive: float, oversample: int = 1) -> Float32:
     """tanh, its output at the level of the input for a full-scale peak; with `oversample`, free of audible aliases."""
     n = len(x)
     if oversample == 1:
@@ -69,7 +68,7 @@ class Crusher:
     bits: float
     hold: int
 
-    def __call__(self, x: Floats) -> Floats:
+    def __call__(self, x: Float32) -> Float32:
         step = np.float32(2 ** (1 - self.bits) * max(float(np.abs(x).max()), 1e-9))
         return np.rint(np.repeat(x[:: self.hold], self.hold) / step) * step
 
@@ -78,12 +77,12 @@ class Crusher:
 class Sweep:
     """A filter that comes and goes `turns` times round the loop, from fully on at `phase` (in turns)."""
 
-    response: Spectrum  # (N // 2 + 1,)
+    response: Complex64  # (N // 2 + 1,)
     turns: int
     phase: float
     depth: float
 
-    def __call__(self, x: Floats) -> Floats:
+    def __call__(self, x: Float32) -> Float32:
         n = len(x)
         blocks = np.arange(n // BLOCK) * (BLOCK / n)
         share = per_sample(self.depth * (0.5 + 0.5 * np.cos(2 * np.pi * (self.turns * blocks - self.phase))))
@@ -100,7 +99,7 @@ class Noise:
     crackle_db: float
     seed: int
 
-    def __call__(self, x: Floats) -> Floats:
+    def __call__(self, x: Float32) -> Float32:
         n, rng = len(x), np.random.default_rng([self.seed, 13])
         peak = max(float(np.abs(x).max()), 1e-9)
         hiss = rng.standard_normal(n, dtype=np.float32)
@@ -113,7 +112,7 @@ class Noise:
         return out.astype(np.float32)
 
 
-def pump(n: int, beats: int, depth: float, recover: float) -> Floats:
+def pump(n: int, beats: int, depth: float, recover: float) -> Float32:
     """A gain (N,) that ducks on each of `beats` beats and comes back within `recover` of a beat, as a side-chain does."""
     blocks = n // BLOCK
     within = (np.arange(blocks) * beats / blocks) % 1.0

@@ -19,13 +19,12 @@ from typing import Any, Protocol
 import numpy as np
 import soundfile
 
-from loopwright.corpus.circular import Floats
+from loopwright.arrays import Float32
+from loopwright.corpus.bar import BAR_SAMPLES, CORPUS_RATE_HZ
 from loopwright.errors import InputError
 from loopwright.files import locked, write_json, write_text
 from loopwright.settings_diff import refuse_other_settings
 
-RATE_HZ = 48_000
-BAR_SAMPLES = 96_000
 WAV_BYTES = 44 + 2 * BAR_SAMPLES  # of one bar
 COLUMNS = ("file", "bpm", "bars", "split", "style", "kind", "kit", "key", "licence", "attribution", "source", "performer")
 FORMAT = 2  # raise when the same settings and seed give other audio, so that old and new files are not mixed
@@ -35,12 +34,12 @@ Event = Sequence[str | float]
 
 
 @dataclass(frozen=True)
-class Loop:
+class RenderedLoop:
     """A loop that is decided, and not yet rendered."""
 
     row: Mapping[str, str]  # its row in `loops.csv`, without file, bpm and bars
     events: Sequence[Event]  # drums: (role, start, velocity); synths: (midi, start, duration, velocity, part); times in bars
-    render: Callable[[], Floats]  # float32 (bars * BAR_SAMPLES,)
+    render: Callable[[], Float32]  # float32 (bars * BAR_SAMPLES,)
 
 
 class Renderer(Protocol):
@@ -50,12 +49,12 @@ class Renderer(Protocol):
 
     def __len__(self) -> int: ...
 
-    def loop(self, number: int) -> Loop:
+    def loop(self, number: int) -> RenderedLoop:
         """Decide loop `number`."""
         ...
 
 
-def to_int16(x: Floats) -> np.ndarray[Any, np.dtype[np.int16]]:
+def to_int16(x: Float32) -> np.ndarray[Any, np.dtype[np.int16]]:
     """Samples in -1 .. 1 as 16-bit integers, rounded; values outside are an error of the renderer."""
     peak = float(np.abs(x).max(initial=0.0))
     assert peak <= 1.0, f"a renderer gave a peak of {peak}"
@@ -68,13 +67,13 @@ def file_name(number: int, row: Mapping[str, str], bars: int = 1) -> str:
     return "wav/" + "_".join(word for word in words if word) + ".wav"
 
 
-def write_bar(path: Path, x: Floats) -> None:
+def write_bar(path: Path, x: Float32) -> None:
     """Write a loop as a 48 kHz mono 16-bit WAV: under another name first, so that a WAV in the corpus is a whole one."""
     assert x.ndim == 1
     assert len(x) % BAR_SAMPLES == 0
     temporary = path.with_suffix(".part")
     try:
-        soundfile.write(temporary, to_int16(x), RATE_HZ, subtype="PCM_16", format="WAV")
+        soundfile.write(temporary, to_int16(x), CORPUS_RATE_HZ, subtype="PCM_16", format="WAV")
         temporary.replace(path)
     except (OSError, soundfile.SoundFileError) as error:
         temporary.unlink(missing_ok=True)

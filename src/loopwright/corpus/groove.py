@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.arrays import Int16, Int64
+from loopwright.corpus.bar import BAR_SAMPLES
 from loopwright.corpus.sides import PERFORMER_SIDES, side_of
 from loopwright.errors import InputError
 
-BAR_SAMPLES = 96_000  # 2 s at 48 kHz
 STEP_SAMPLES = BAR_SAMPLES // 16
 MIN_HITS = 4
 ROLES = (
@@ -49,8 +50,8 @@ class Phrase:
 
     position: NDArray[np.int32]  # (K,) samples from the downbeat, 0 .. samples - 1; an early downbeat is near the end
     role: NDArray[np.int8]  # (K,) index into ROLES
-    velocity: NDArray[np.int16]  # (K,) 1 .. 127
-    pitch: NDArray[np.int16]  # (K,) MIDI pitch of the pad, 0 for written patterns
+    velocity: Int16  # (K,) 1 .. 127
+    pitch: Int16  # (K,) MIDI pitch of the pad, 0 for written patterns
     style: str
     split: str
     source: str  # performance or pattern
@@ -94,7 +95,7 @@ def make_phrase(
     )
 
 
-def read_hits(path: Path) -> tuple[NDArray[np.int64], int]:
+def read_hits(path: Path) -> tuple[Int64, int]:
     """Read note-ons of a MIDI file: rows (tick, pitch, velocity), and ticks per beat. Raises InputError if it is broken."""
     import mido
 
@@ -118,7 +119,7 @@ def read_hits(path: Path) -> tuple[NDArray[np.int64], int]:
 
 
 def cut_phrases(
-    hits: NDArray[np.int64],
+    hits: Int64,
     ticks_per_beat: int,
     roles: dict[int, str],
     *,

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
-from loopwright.corpus.circular import Floats, Spectrum, add_wrapped
+from loopwright.arrays import Complex64, Float32, Int64
+from loopwright.corpus.bar import BAR_SAMPLES, CORPUS_RATE_HZ
+from loopwright.corpus.circular import add_wrapped
 from loopwright.corpus.effects import Compressor, Crusher, Noise, Sweep
-from loopwright.corpus.groove import BAR_SAMPLES, GROOVE_ATTRIBUTION, HAT_PEDAL, ROLE_INDEX, ROLES, Phrase
-from loopwright.corpus.kits import ATTRIBUTIONS, Library, Part, Voice, licence_of
+from loopwright.corpus.groove import GROOVE_ATTRIBUTION, HAT_PEDAL, ROLE_INDEX, ROLES, Phrase
+from loopwright.corpus.kits import ATTRIBUTIONS, OneShots, Part, Voice, licence_of
 
-RATE_HZ = 48_000
 FADE_SAMPLES = 480  # 10 ms for a cut sound to die
 HATS = (ROLE_INDEX["hat_closed"], ROLE_INDEX["hat_open"])
 KICK = ROLE_INDEX["kick"]
@@ -36,16 +36,16 @@ class Setup:
     kit: str
     parts: Mapping[int, Sequence[Part]]  # role index -> main voice first, then its alternatives
     layers: Mapping[int, Layer]  # role index -> what is laid over it
-    gain: NDArray[np.float32]  # (roles,) linear level at full velocity
-    semitones: NDArray[np.float32]  # (roles,) tuning of the loop
-    decay_s: NDArray[np.float32]  # (roles,) extra fade, infinite for none
-    grit: NDArray[np.float32]  # (roles,) gain into tanh of each one-shot, 0 for none
-    lift: NDArray[np.float32]  # (roles,) factor on the velocity
+    gain: Float32  # (roles,) linear level at full velocity
+    semitones: Float32  # (roles,) tuning of the loop
+    decay_s: Float32  # (roles,) extra fade, infinite for none
+    grit: Float32  # (roles,) gain into tanh of each one-shot, 0 for none
+    lift: Float32  # (roles,) factor on the velocity
     velocity_power: float
-    jitter: NDArray[np.float32]  # (hits,) linear gain, near 1
-    turn: NDArray[np.int64]  # (hits,) which of the alternatives plays
-    tone: Spectrum | None  # filter of the whole loop
-    send: Spectrum | None  # room and echo, fed by all but the kick
+    jitter: Float32  # (hits,) linear gain, near 1
+    turn: Int64  # (hits,) which of the alternatives plays
+    tone: Complex64 | None  # filter of the whole loop
+    send: Complex64 | None  # room and echo, fed by all but the kick
     kick_send: float  # share of the kick that goes to `send`
     squeeze: Compressor | None
     drive: float  # gain into tanh, 0 for none
@@ -81,7 +81,7 @@ def events_of(phrase: Phrase, setup: Setup) -> list[tuple[str, float, float]]:
     ]
 
 
-def stop_samples(phrase: Phrase) -> NDArray[np.int64]:
+def stop_samples(phrase: Phrase) -> Int64:
     """(K,) samples after which each hit is cut: an open hat by the next hat or pedal, a kick by the next kick; round the loop.
 
     Hits that ring out have a very large number.
@@ -119,25 +119,25 @@ def _soft(voice: Voice, strength: float) -> int:
     return 0 if len(voice.files) > 1 else min(int((1 - strength) * 4), 3)
 
 
-def _voiced(library: Library, setup: Setup, role: int, part: Part, strength: float, decay_s: float) -> tuple[Floats, float]:
+def _voiced(library: OneShots, setup: Setup, role: int, part: Part, strength: float, decay_s: float) -> tuple[Float32, float]:
     """A one-shot tuned, darkened and faded, and its level in dB below the voice's loudest layer."""
     voice = part.voice
     layer = voice.layer(strength)
     x = library.read_float(voice.files[layer])
     ratio = 2 ** ((part.semitones + float(setup.semitones[role])) / 12)
-    x = soxr.resample(x, library.rate_hz * ratio, RATE_HZ, quality="MQ")
+    x = soxr.resample(x, library.rate_hz * ratio, CORPUS_RATE_HZ, quality="MQ")
     if soft := _soft(voice, strength):
         amount = np.float32(0.14 * soft)
         x[1:] -= amount * np.diff(x)  # first difference taken off: a gentle high cut
     if np.isfinite(decay_s):
-        length = min(len(x), int(9.2 * decay_s * RATE_HZ))  # to -80 dB
-        x = x[:length] * np.exp(-np.arange(length, dtype=np.float32) / np.float32(decay_s * RATE_HZ))
+        length = min(len(x), int(9.2 * decay_s * CORPUS_RATE_HZ))  # to -80 dB
+        x = x[:length] * np.exp(-np.arange(length, dtype=np.float32) / np.float32(decay_s * CORPUS_RATE_HZ))
     return x.astype(np.float32), voice.peaks_db[-1] - voice.peaks_db[layer]
 
 
 def hit_sound(
-    library: Library, setup: Setup, role: int, part: Part, velocity: int, cache: dict[tuple[object, ...], Floats]
-) -> Floats:
+    library: OneShots, setup: Setup, role: int, part: Part, velocity: int, cache: dict[tuple[object, ...], Float32]
+) -> Float32:
     """The sound of a hit at 48 kHz, tuned, layered and at its level, before jitter and cutting."""
     strength = setup.strength(role, velocity)
     over = setup.layers.get(role)
@@ -159,10 +159,10 @@ def hit_sound(
     return cache[key] * np.float32(strength**setup.velocity_power * setup.gain[role])
 
 
-def mix_hits(library: Library, phrase: Phrase, setup: Setup) -> tuple[Floats, Floats]:
+def mix_hits(library: OneShots, phrase: Phrase, setup: Setup) -> tuple[Float32, Float32]:
     """The kick and everything else, each (phrase.samples,), dry, tails wrapped round."""
     kick, rest = np.zeros(phrase.samples, np.float32), np.zeros(phrase.samples, np.float32)
-    cache: dict[tuple[object, ...], Floats] = {}
+    cache: dict[tuple[object, ...], Float32] = {}
     stops = stop_samples(phrase)
     fade = np.linspace(1, 0, FADE_SAMPLES, dtype=np.float32)
     for i, role in enumerate(phrase.role.tolist()):

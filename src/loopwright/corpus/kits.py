@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
+from loopwright.arrays import Float32, Int16
 from loopwright.config import SPLITS
-from loopwright.corpus.circular import Floats
 from loopwright.corpus.groove import ROLES, read_table
 from loopwright.corpus.sides import KIT_SIDES, side_of
 from loopwright.errors import InputError
@@ -83,7 +82,7 @@ class Part:
     semitones: float
 
 
-class Library:
+class OneShots:
     """All one-shots of a folder laid out as `<kit>/<role>_<nn>.flac` with an `index.csv`.
 
     Raises InputError if the index or a file is missing or unreadable, or a side of the split has no kit with kick, snare and
@@ -120,9 +119,9 @@ class Library:
             )
 
     @cached_property
-    def samples(self) -> dict[str, NDArray[np.int16]]:
+    def samples(self) -> dict[str, Int16]:
         """File name -> int16 mono samples at the library's rate (`rate_hz`), read once."""
-        out: dict[str, NDArray[np.int16]] = {}
+        out: dict[str, Int16] = {}
         for voices in self.voices.values():
             for voice in voices:
                 for name in voice.files:
@@ -131,17 +130,17 @@ class Library:
 
     rate_hz = 44_100
 
-    def _read(self, name: str) -> NDArray[np.int16]:
+    def _read(self, name: str) -> Int16:
         try:
             samples, rate = soundfile.read(self.folder / name, dtype="int16")
         except (OSError, soundfile.SoundFileError) as error:
             raise InputError(f"{self.folder / name}: not readable as audio ({error}).") from error
         if rate != self.rate_hz or samples.ndim != 1 or not len(samples):
             raise InputError(f"{self.folder / name}: one-shots must be mono at {self.rate_hz} Hz.")
-        result: NDArray[np.int16] = samples
+        result: Int16 = samples
         return result
 
-    def read_float(self, name: str) -> Floats:
+    def read_float(self, name: str) -> Float32:
         """Samples of a file in -1 .. 1."""
         return self.samples[name].astype(np.float32) / np.float32(32768)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from loopwright.corpus.bar import BAR_SAMPLES, CORPUS_RATE_HZ
 from loopwright.corpus.circular import room
-from loopwright.corpus.groove import BAR_SAMPLES
 
-RATE_HZ = 48_000
 N_ROOMS = 48
 
 
@@ -18,4 +17,4 @@ class Rooms:
         rng = np.random.default_rng([seed, 11])
         decays = np.exp(rng.uniform(np.log(0.12), np.log(1.6), N_ROOMS))
         damp = rng.uniform(2500, 9000, N_ROOMS)
-        self.responses = [room(rng, d, RATE_HZ, n, damp_hz=f) for d, f in zip(decays, damp, strict=True)]
+        self.responses = [room(rng, d, CORPUS_RATE_HZ, n, damp_hz=f) for d, f in zip(decays, damp, strict=True)]

@@ -12,8 +12,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from loopwright.arrays import Float32, Int16
 from loopwright.config import SPLITS
-from loopwright.corpus.circular import Floats
 from loopwright.corpus.groove import read_table
 from loopwright.corpus.notes import MAJOR, MINOR, Chord, parse_numeral
 from loopwright.corpus.sides import FM_SIDES, GROUP_SIDES, INSTRUMENT_SIDES, SHARES, side_of
@@ -46,7 +46,7 @@ class SampledNote:
     """A recorded note."""
 
     midi: float  # as measured against A440
-    samples: Floats
+    samples: Float32
     rate_hz: int
 
 
@@ -97,7 +97,7 @@ def sounds_at_its_pitch(cycle: NDArray[np.integer] | NDArray[np.floating]) -> bo
     return bool(share[:4].sum() >= 0.3 and 1 - share[1::2].sum() >= 0.02 and 1 - share[2::3].sum() >= 0.02)
 
 
-def _read_cycles(path: Path) -> NDArray[np.int16]:
+def _read_cycles(path: Path) -> Int16:
     try:
         cycles = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
@@ -106,7 +106,7 @@ def _read_cycles(path: Path) -> NDArray[np.int16]:
         raise InputError(f"{path} is not a NumPy array ({error}).") from error
     if cycles.ndim != 2 or cycles.shape[1] < 64:
         raise InputError(f"{path}: expected one waveform a row, got shape {cycles.shape}.")
-    out: NDArray[np.int16] = cycles
+    out: Int16 = cycles
     return out
 
 

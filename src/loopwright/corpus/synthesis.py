@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.corpus.circular import Floats
+from loopwright.arrays import Float32, Float64
+from loopwright.corpus.bar import CORPUS_RATE_HZ
 
-RATE_HZ = 48_000
 TOP_HZ = 20_000.0
 TABLE_BITS = 12
 TABLE = 1 << TABLE_BITS  # points in a cycle
@@ -37,10 +37,10 @@ class Envelope:
     sustain: float
     release_s: float
 
-    def curve(self, gate_samples: int) -> Floats:
+    def curve(self, gate_samples: int) -> Float32:
         """Values for a note held `gate_samples`: float32 (gate + release,), ends at 0."""
-        total = gate_samples + max(int(self.release_s * RATE_HZ), 64)
-        time_s = np.arange(total, dtype=np.float32) / np.float32(RATE_HZ)
+        total = gate_samples + max(int(self.release_s * CORPUS_RATE_HZ), 64)
+        time_s = np.arange(total, dtype=np.float32) / np.float32(CORPUS_RATE_HZ)
         attack = max(self.attack_s, 0.0005)
         after = np.maximum(time_s - np.float32(attack), 0)
         level = np.minimum(time_s / np.float32(attack), 1) * (
@@ -111,7 +111,7 @@ def analog_harmonics(shape: str, pulse_width: float = 0.5) -> NDArray[np.complex
     return np.asarray(a / np.sqrt(2 * np.sum(np.abs(a) ** 2)))
 
 
-def _cycles(spectra: NDArray[np.complexfloating]) -> Floats:
+def _cycles(spectra: NDArray[np.complexfloating]) -> Float32:
     """Harmonics (K, H) as cycles (K, TABLE + 1), the first point repeated at the end."""
     full = np.zeros((len(spectra), TABLE // 2 + 1), np.complex64)
     full[:, 1 : spectra.shape[1] + 1] = spectra * np.float32(TABLE)
@@ -133,9 +133,7 @@ def _audible(f0_hz: float, most: int) -> int:
     return min(most, max(int(TOP_HZ / f0_hz), 1))
 
 
-def tables(
-    harmonics: NDArray[np.complex128], f0_hz: float, cutoffs_hz: NDArray[np.float64], resonance: float, slope: float
-) -> Floats:
+def tables(harmonics: NDArray[np.complex128], f0_hz: float, cutoffs_hz: Float64, resonance: float, slope: float) -> Float32:
     """One cycle for each cutoff, (K, TABLE + 1): harmonics below TOP_HZ, low-passed in magnitude with a bump at the cutoff."""
     count = _audible(f0_hz, len(harmonics))
     ratio = f0_hz * np.arange(1, count + 1)[None] / cutoffs_hz[:, None]
@@ -151,7 +149,7 @@ def _fm_spectra(modulator: int, low: float, high: float) -> NDArray[np.complex12
     return np.fft.rfft(cycles)[:, 1 : MAX_HARMONICS + 1] * (np.sqrt(2) / TABLE)
 
 
-def _stack(timbre: Timbre, midi: float, velocity: float, env: Floats, sweep: Floats | float) -> tuple[Floats, Floats]:
+def _stack(timbre: Timbre, midi: float, velocity: float, env: Float32, sweep: Float32 | float) -> tuple[Float32, Float32]:
     """The cycles a note moves through, (K, TABLE + 1), and its place among them for each sample, float32 (n,) or (1,)."""
     f0 = frequency(midi)
     bright = 1.5 * (velocity - 0.8)
@@ -171,14 +169,14 @@ def _stack(timbre: Timbre, midi: float, velocity: float, env: Floats, sweep: Flo
         spectra = timbre.harmonics * np.exp(-9.0 * rows[:, None] * np.arange(len(timbre.harmonics)) / 9)
         # The tenth harmonic is 60 dB (a factor of e ** -6.9) down after `damping_s`, sooner in high notes; rows end at e ** -9.
         seconds = timbre.damping_s * 2 ** (-0.6 * key) * 9.0 / 6.9
-        time_s = np.arange(len(env), dtype=np.float32) / np.float32(RATE_HZ)
+        time_s = np.arange(len(env), dtype=np.float32) / np.float32(CORPUS_RATE_HZ)
         index = np.minimum(time_s * np.float32((_DAMP_ROWS - 1) / seconds), np.float32(_DAMP_ROWS - 1.001))
     count = _audible(f0, spectra.shape[1])
     low = _lowpass(f0 * np.arange(1, count + 1) / cutoff, 0.0, timbre.slope)
     return _cycles(spectra[:, :count] * low), index
 
 
-def _read(stack: Floats, index: Floats, phase: Uint32) -> Floats:
+def _read(stack: Float32, index: Float32, phase: Uint32) -> Float32:
     """The stack at a phase (n,), in 2**-32 of a cycle, between points and rows by straight lines."""
     shift = np.uint32(32 - TABLE_BITS)
     point = (phase >> shift).astype(np.int64)
@@ -200,26 +198,26 @@ def _read(stack: Floats, index: Floats, phase: Uint32) -> Floats:
     return a + (b - a) * mix
 
 
-def _seconds(timbre: Timbre, n: int, slide: int) -> NDArray[np.float64] | None:
+def _seconds(timbre: Timbre, n: int, slide: int) -> Float64 | None:
     """Seconds since the start, stretched by slide and vibrato, for each sample; None if the pitch is constant."""
     if not timbre.vibrato_cents and not slide:
         return None
-    time_s = np.arange(n) / RATE_HZ
+    time_s = np.arange(n) / CORPUS_RATE_HZ
     octaves = np.zeros(n, np.float32)
     if timbre.vibrato_cents:
         grow = np.minimum(time_s / 0.35, 1)
         octaves += (timbre.vibrato_cents / 1200 * grow * np.sin(2 * np.pi * timbre.vibrato_hz * time_s)).astype(np.float32)
     if slide:
         octaves += (slide / 12 * np.exp(-time_s / timbre.glide_s)).astype(np.float32)
-    return np.cumsum(np.exp2(octaves), dtype=np.float64) / RATE_HZ
+    return np.cumsum(np.exp2(octaves), dtype=np.float64) / CORPUS_RATE_HZ
 
 
-def _phase(f0: float, n: int, warped_s: NDArray[np.float64] | None, start: float) -> Uint32:
+def _phase(f0: float, n: int, warped_s: Float64 | None, start: float) -> Uint32:
     """Phase in 2**-32 of a cycle, wrapped. 2**-32 of 48 kHz is 11 microhertz."""
     first = np.uint32(int(start * 2**32) & 0xFFFFFFFF)
     if warped_s is None:
         out = np.arange(n, dtype=np.uint32)
-        out *= np.uint32(round(f0 / RATE_HZ * 2**32))
+        out *= np.uint32(round(f0 / CORPUS_RATE_HZ * 2**32))
     else:
         out = (warped_s * (f0 * 2.0**32)).astype(np.int64).astype(np.uint32)
     out += first
@@ -236,7 +234,7 @@ def play(
     slide: int = 0,
     place: float = 0.0,
     samples: int = 96_000,
-) -> Floats:
+) -> Float32:
     """One note, float32 (gate + release,). `velocity` 0 .. 1 sets level and brightness; `slide` is where it comes from.
 
     `place` (share of the loop) and `samples` (its length) matter for sounds that sweep with the loop.
@@ -247,7 +245,7 @@ def play(
     env = np.zeros(n, np.float32)
     curve = timbre.filter_env.curve(gate_samples)[:n]
     env[: len(curve)] = curve
-    sweep: Floats | float = 0.0
+    sweep: Float32 | float = 0.0
     if timbre.sweep_octaves:
         turn = np.arange(n, dtype=np.float32) * np.float32(timbre.sweep_turns / samples)
         turn += np.float32(place * timbre.sweep_turns + timbre.sweep_phase)
@@ -270,7 +268,7 @@ def play(
     return out
 
 
-def chorus(x: Floats, rng: np.random.Generator, *, depth_ms: float, mix: float, bars: int = 1) -> Floats:
+def chorus(x: Float32, rng: np.random.Generator, *, depth_ms: float, mix: float, bars: int = 1) -> Float32:
     """Two modulated delays whose sweeps go a whole number of times round the loop (N,), so the loop stays seamless."""
     n = len(x)
     turn = np.arange(n, dtype=np.float32) * np.float32(2 * np.pi / n)
@@ -278,7 +276,7 @@ def chorus(x: Floats, rng: np.random.Generator, *, depth_ms: float, mix: float, 
     wet = np.zeros(n, np.float32)
     for turns in rng.choice([1, 2, 3], 2, replace=False):
         sweep = 1 + np.sin(np.float32(turns * bars) * turn + np.float32(2 * np.pi * rng.random()))
-        delay = np.float32(RATE_HZ * 0.008) + np.float32(RATE_HZ * depth_ms / 2000) * sweep
+        delay = np.float32(CORPUS_RATE_HZ * 0.008) + np.float32(CORPUS_RATE_HZ * depth_ms / 2000) * sweep
         whole = np.ceil(delay)
         part = whole - delay  # of a sample, from the older one on
         low = place - whole.astype(np.int64)  # negative indices go round by themselves

@@ -13,16 +13,18 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from loopwright.corpus.circular import Floats, Spectrum, add_wrapped, biquad, echo
+from loopwright.arrays import Complex64, Float32
+from loopwright.corpus.bar import BAR_SAMPLES, CORPUS_RATE_HZ
+from loopwright.corpus.circular import add_wrapped, biquad, echo
 from loopwright.corpus.effects import pump, saturate
-from loopwright.corpus.folder import Event, Loop
-from loopwright.corpus.groove import BAR_SAMPLES, STEP_SAMPLES
+from loopwright.corpus.folder import Event, RenderedLoop
+from loopwright.corpus.groove import STEP_SAMPLES
 from loopwright.corpus.notes import KEY_NAMES, Chord, Note
 from loopwright.corpus.parts import PART_NAMES, PARTS, gate_samples, note_events
 from loopwright.corpus.rooms import N_ROOMS, Rooms
 from loopwright.corpus.sides import ROUND, turns
 from loopwright.corpus.sources import Progression, SampledNote, Sources
-from loopwright.corpus.synthesis import RATE_HZ, Envelope, Timbre, chorus, play
+from loopwright.corpus.synthesis import Envelope, Timbre, chorus, play
 from loopwright.corpus.timbres import between, draw_envelope, draw_timbre
 
 SYNTH_STYLES = tuple(PARTS)
@@ -133,22 +135,22 @@ def events_of(plan: SynthPlan) -> list[Event]:
     return [event for part in plan.parts for event in note_events(part.notes, PART_NAMES[part.style], plan.bars)]
 
 
-def play_sampled(notes: Sequence[SampledNote], midi: int, gate: int, velocity: float, amp: Envelope) -> Floats:
+def play_sampled(notes: Sequence[SampledNote], midi: int, gate: int, velocity: float, amp: Envelope) -> Float32:
     """One note of a sampled instrument: the nearest recording, resampled, under an envelope."""
     distances = np.array([abs(note.midi - midi) for note in notes])
     note = notes[int(distances.argmin())]
     ratio = 2 ** ((midi - note.midi) / 12)
     curve = amp.curve(gate)
-    needed = min(len(note.samples), int(len(curve) * ratio * note.rate_hz / RATE_HZ) + 64)
-    x = soxr.resample(note.samples[:needed], note.rate_hz * ratio, RATE_HZ, quality="MQ")[: len(curve)]
-    sound: Floats = (x * curve[: len(x)] * np.float32(0.35 + 0.65 * velocity)).astype(np.float32)
+    needed = min(len(note.samples), int(len(curve) * ratio * note.rate_hz / CORPUS_RATE_HZ) + 64)
+    x = soxr.resample(note.samples[:needed], note.rate_hz * ratio, CORPUS_RATE_HZ, quality="MQ")[: len(curve)]
+    sound: Float32 = (x * curve[: len(x)] * np.float32(0.35 + 0.65 * velocity)).astype(np.float32)
     return sound
 
 
-def mix_notes(sources: Sources, part: Part, samples: int, rng: np.random.Generator) -> Floats:
+def mix_notes(sources: Sources, part: Part, samples: int, rng: np.random.Generator) -> Float32:
     """The dry part (samples,), tails wrapped round. Notes that sound the same are made once."""
     out = np.zeros(samples, np.float32)
-    cache: dict[tuple[float, ...], Floats] = {}
+    cache: dict[tuple[float, ...], Float32] = {}
     sweeps = part.timbre is not None and part.timbre.sweep_octaves != 0
     for note in part.notes:
         gate, loud, start = gate_samples(note), round(note.velocity * 12), round(note.at * STEP_SAMPLES)
@@ -163,7 +165,7 @@ def mix_notes(sources: Sources, part: Part, samples: int, rng: np.random.Generat
     return out
 
 
-def render_synth(sources: Sources, plan: SynthPlan, rooms: Rooms, rng: np.random.Generator) -> Floats:
+def render_synth(sources: Sources, plan: SynthPlan, rooms: Rooms, rng: np.random.Generator) -> Float32:
     """Render a plan: float32 (plan.samples,) at 48 kHz, peak between -6 and -1 dBFS."""
     x = np.zeros(plan.samples, np.float32)
     for part in plan.parts:
@@ -181,16 +183,16 @@ def render_synth(sources: Sources, plan: SynthPlan, rooms: Rooms, rng: np.random
     return x
 
 
-def _space(plan: SynthPlan, rooms: Rooms, rng: np.random.Generator) -> Spectrum:
+def _space(plan: SynthPlan, rooms: Rooms, rng: np.random.Generator) -> Complex64:
     """Tone, echo and room of a loop as one response."""
     n, style = plan.samples, plan.style
     low_hz = 25.0 if "bass" in {part.style for part in plan.parts} else between(rng, 30, 160)
-    tone = biquad("highpass", low_hz, RATE_HZ, n)
-    tone = tone * biquad("highshelf", between(rng, 2000, 7000), RATE_HZ, n, gain_db=rng.normal(0, 3))
+    tone = biquad("highpass", low_hz, CORPUS_RATE_HZ, n)
+    tone = tone * biquad("highshelf", between(rng, 2000, 7000), CORPUS_RATE_HZ, n, gain_db=rng.normal(0, 3))
     wet = np.ones(n // 2 + 1, np.complex64)
     if rng.random() < {"arp": 0.5, "lead": 0.5, "chords": 0.3}.get(style, 0.08):
         repeats = echo(STEP_SAMPLES * float(rng.choice([2, 3, 3, 4, 6])), rng.uniform(0.2, 0.6), n)
-        dark = biquad("lowpass", between(rng, 1500, 8000), RATE_HZ, n, q=0.5)
+        dark = biquad("lowpass", between(rng, 1500, 8000), CORPUS_RATE_HZ, n, q=0.5)
         wet = wet + repeats * dark * np.float32(10 ** (rng.uniform(-14, -4) / 20))
     if rng.random() < (0.25 if style == "bass" else 0.75):
         room = rooms.responses[rng.integers(N_ROOMS)]
@@ -209,7 +211,7 @@ class SynthRenderer:
     def __len__(self) -> int:
         return self.n
 
-    def loop(self, number: int) -> Loop:
+    def loop(self, number: int) -> RenderedLoop:
         """Decide loop `number`."""
         plan, rng = plan_synth(self.sources, number, self.seed, self.bars)
         row = {
@@ -222,4 +224,4 @@ class SynthRenderer:
             "attribution": "",
             "source": plan.source,
         }
-        return Loop(row, events_of(plan), lambda: render_synth(self.sources, plan, self.rooms, rng))
+        return RenderedLoop(row, events_of(plan), lambda: render_synth(self.sources, plan, self.rooms, rng))

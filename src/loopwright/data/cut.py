@@ -8,12 +8,11 @@ whole; a fade at the start would mix two downbeats.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio.resample import around
 from loopwright.audio.stretch import crossfade
 
-Float32 = npt.NDArray[np.float32]
 FADE_S = 1024 / 48_000  # as long as the stretcher's
 STEP_S = 0.004  # over which a step at the seam is spread, to each side
 TURN_S = 0.00025

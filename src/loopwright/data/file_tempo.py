@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio import level
 from loopwright.audio.wavmeta import exact_bpm
 from loopwright.data.clues import Clue, clues_from_name, half_of
@@ -17,8 +17,6 @@ from loopwright.data.settings import PrepareSettings
 from loopwright.data.stated import Span, describe, is_whole, placements, warning_of
 from loopwright.data.tags import Tags
 from loopwright.data.tempo import Reading, read_tempo
-
-Float32 = npt.NDArray[np.float32]
 
 
 def tempo_of_file(

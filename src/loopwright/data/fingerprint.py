@@ -12,10 +12,10 @@ import sqlite3
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-Float32 = npt.NDArray[np.float32]
+from loopwright.arrays import Float32
+
 BANDS, FRAMES = 48, 64
 _RANGE = 3.0  # decades under the loudest point; what is below is silence
 _HARMONICS = 24

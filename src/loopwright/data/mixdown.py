@@ -6,10 +6,9 @@ Shapes: N samples, C channels, B frequency bands.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
+from loopwright.arrays import Float32, Float64
+
 WORST_LOSS_DB = 6.0  # in any band that matters; two unrelated channels lose 3 dB
 _BLOCK = 4096
 _EDGES = (1, 8, 24, 75, 240, 2049)  # bins of the bands: at 44.1 kHz up to 86, 258, 800 and 2600 Hz and the rest

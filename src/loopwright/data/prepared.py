@@ -20,13 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from loopwright.arrays import Float32, Int64
 from loopwright.config import MelConfig, Representation, parse_representation
 from loopwright.data.statistics import MelStats
 from loopwright.errors import InputError
 
 FORMAT = 1
-Float32 = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 Record = dict[str, Any]
 
 
@@ -92,7 +91,7 @@ class PreparedData:
         """Frames of each row."""
         return self.bars * self.representation.bar_frames
 
-    def indices(self, split: str | None = None, **where: object) -> Ints:
+    def indices(self, split: str | None = None, **where: object) -> Int64:
         """Rows of a split whose fields equal those given; None: of all but "locked", which is used where it is named."""
         if split is not None:
             where["split"] = split
@@ -103,16 +102,16 @@ class PreparedData:
         ]
         return np.asarray(rows, dtype=np.int64)
 
-    def column(self, name: str, indices: Sequence[int] | Ints | None = None) -> list[Any]:
+    def column(self, name: str, indices: Sequence[int] | Int64 | None = None) -> list[Any]:
         """One manifest field of the rows given (all if None)."""
         rows = range(len(self)) if indices is None else indices
         return [self.records[int(i)].get(name) for i in rows]
 
-    def log_mel(self, indices: Sequence[int] | Ints) -> Float32:
+    def log_mel(self, indices: Sequence[int] | Int64) -> Float32:
         """Pictures of rows, log10 magnitudes in the data's representation: float32 (n, M, T)."""
         return self._gather("mel", indices, lambda part: part.astype(np.float32))
 
-    def audio(self, indices: Sequence[int] | Ints) -> Float32:
+    def audio(self, indices: Sequence[int] | Int64) -> Float32:
         """Waveforms of rows: float32 (n, N) in [-1, 1]. Raises InputError if prepared without audio."""
         if not (self.path / "shards" / "audio-00000.npy").exists():
             raise InputError(f"{self.path} was prepared without audio. Prepare it again without --no-audio.")
@@ -129,7 +128,7 @@ class PreparedData:
                 ) from error
         return self._maps[name]
 
-    def _gather(self, kind: str, indices: Sequence[int] | Ints, convert: Callable[[npt.NDArray[Any]], Float32]) -> Float32:
+    def _gather(self, kind: str, indices: Sequence[int] | Int64, convert: Callable[[npt.NDArray[Any]], Float32]) -> Float32:
         rows = np.asarray(indices, dtype=np.int64)
         shards = rows // self._rows_per_shard
         out: Float32 | None = None

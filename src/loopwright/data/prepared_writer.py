@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from loopwright.arrays import Bool, Float16, Float32
 from loopwright.config import Representation
 from loopwright.data.prepared import FORMAT, PreparedData, Record
 from loopwright.data.statistics import measure_stats
@@ -20,7 +21,6 @@ from loopwright.files import atomic_path, write_json
 
 ROWS_PER_SHARD = 512
 WORK_FOLDER = ".work"  # of an unfinished preparation: the journal and the rows not yet in a shard
-Float32 = npt.NDArray[np.float32]
 
 
 class PreparedWriter:
@@ -198,7 +198,7 @@ class PreparedWriter:
             for line in lines:
                 yield json.loads(line)
 
-    def log_mels(self, first: int = 0) -> Iterator[npt.NDArray[np.float16]]:
+    def log_mels(self, first: int = 0) -> Iterator[Float16]:
         """Committed log-mels (M, T) from row `first` on, one after the other."""
         shape, dtype = self._shapes["mel"]
         self._parts["mel"].flush()
@@ -281,7 +281,7 @@ class PreparedWriter:
         self._work.rmdir()
         return PreparedData.open(self.path)
 
-    def _batches(self, chosen: npt.NDArray[np.bool_]) -> Iterator[Float32]:
+    def _batches(self, chosen: Bool) -> Iterator[Float32]:
         for number in range(-(-self.rows // ROWS_PER_SHARD)):
             shard = np.load(self.path / "shards" / f"mel-{number:05d}.npy", mmap_mode="r", allow_pickle=False)
             rows = np.flatnonzero(chosen[number * ROWS_PER_SHARD : (number + 1) * ROWS_PER_SHARD])

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from loopwright.arrays import Float16, Float32
 from loopwright.audio import level
 from loopwright.audio.analysis import analyser
 from loopwright.audio.hearing import listen
@@ -32,7 +32,6 @@ from loopwright.data.stated import cut_to
 from loopwright.data.tags import Tags, read_tags
 from loopwright.errors import LoopwrightError
 
-Float32 = npt.NDArray[np.float32]
 SHORTEST_S = 0.2  # a beat at 300 BPM
 # Concentration of the partials from which a tuning is believed (5 % of drum bars have more than 0.35)
 CLEAR_TUNING = {"tonal": 0.5, "both": 0.6}
@@ -55,7 +54,7 @@ class Outcome:
     key: str = ""
     tuning_cents: float | None = None  # against A440; None where nothing clear is heard
     records: list[dict[str, Any]] = field(default_factory=list)
-    log_mels: npt.NDArray[np.float16] | None = None  # (n, M, T)
+    log_mels: Float16 | None = None  # (n, M, T)
     audio: Float32 | None = None  # (n, N)
     prints: list[Float32] = field(default_factory=list)  # a fingerprint a row
 

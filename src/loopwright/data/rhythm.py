@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from loopwright.arrays import Float32
 from loopwright.audio.resample import resample
 
-Float32 = npt.NDArray[np.float32]
 ANALYSIS_HZ = 16_000
 FRAME_HZ = 200.0
 _HOP = int(ANALYSIS_HZ / FRAME_HZ)

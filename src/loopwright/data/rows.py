@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio import level
-from loopwright.audio.resample import around, resample
+from loopwright.audio.resample import resample_turn
 from loopwright.audio.stretch import SAME_PITCH, stretch_circle
 from loopwright.data.cut import cut_circle, cut_loop
 from loopwright.data.settings import PrepareSettings
 from loopwright.data.tempo import Reading
 
-Float32 = npt.NDArray[np.float32]
 _LATE_S = 0.012  # a first attack this much after the grid is a lead-in to cut, not a feel
 
 
@@ -68,22 +67,6 @@ def cut_rows(mono: Float32, rate_hz: int, reading: Reading, settings: PrepareSet
     extra_s = (len(mono) - start - n_rows * row_length) / rate_hz
     notes.append(f"not a whole loop: {n_rows * settings.bars} bars cut, {extra_s:.2f} s left")
     return [cut_circle(mono, start + round(i * row_length), round(row_length), rate_hz) for i in range(n_rows)]
-
-
-def resample_turn(row: Float32, n_out: int) -> Float32:
-    """Resample one turn of a loop to `n_out` samples with soxr, through its own wrap-around. (N,) -> (n_out,).
-
-    Recordings' lengths are any numbers, often nearly prime, for which `resample_circle` is ten times slower. The result is as
-    periodic (the ratio of rates is that of the lengths), and off by less than half a sample.
-    """
-    n = len(row)
-    if n == n_out:
-        return row
-    reach = 1024  # samples at the lower rate; soxr's longest filter is far shorter
-    pad = int(np.ceil(reach * max(1.0, n / n_out)))
-    out = resample(around(row, -pad, n + pad), n, n_out)
-    start = round(pad * n_out / n)
-    return out[start : start + n_out]
 
 
 def retuned(row: Float32, cents: float) -> Float32:

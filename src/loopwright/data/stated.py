@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio.wavmeta import exact_bpm, loop_length
 from loopwright.data.clues import Clue
 
-Float32 = npt.NDArray[np.float32]
 _SILENT = 0.003  # of the peak: -50 dB
 # -30 dB: what a codec smears into silence, or a tail so soft that silence behind it may have been trimmed
 _SOFT = 0.03

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from loopwright.arrays import Float32, Int64
 from loopwright.errors import MelMismatchError
 from loopwright.features.graph import GraphJudge
 
-Float32 = npt.NDArray[np.float32]
 RATE_HZ = 22_050
 WINDOW = 43_844  # samples of the graph's input: 2 s less 256
 FRAMES, PITCHES, CONTOUR = 172, 88, 264
@@ -85,7 +85,7 @@ class BasicPitch(GraphJudge):
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)
 
 
-def windows(samples: int) -> tuple[int, npt.NDArray[np.int64]]:
+def windows(samples: int) -> tuple[int, Int64]:
     """How many windows a loop of so many samples needs, and the samples of each on the circle: (W, 43844)."""
     count = max(1, math.ceil(samples / (WINDOW + _SLACK)))
     starts = np.round(np.arange(count) * samples / count).astype(np.int64)

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from loopwright.arrays import Float32, Float64
+from loopwright.audio.constantq import ConstantQ
 from loopwright.features.base import Network
 from loopwright.features.basic_pitch import LOWEST_MIDI, RATE_HZ, WINDOW, BasicPitch
-from loopwright.features.registry import NETWORKS, load_judge, load_network, weights_path
+from loopwright.features.notes_loop import note_events
+from loopwright.features.registry import HEARD_FRAMES, NETWORKS, load_judge, load_network, read_transcriber, weights_path
+from loopwright.features.transcriber import PitchNet, TranscriberFeatures
 from loopwright.files import sha256_of
 
 TOLERANCE = 1e-3  # relative; single and double precision agree to 1e-4
@@ -114,11 +117,11 @@ def signal(name: str, length: int) -> Tensor:
     return torch.from_numpy(x.astype(np.float32))[None]
 
 
-def heard_signal(name: str) -> npt.NDArray[np.float32]:
+def heard_signal(name: str) -> Float32:
     """A test signal of a transcriber at 22,050 Hz, computed in float64: (1, 43844)."""
     n = np.arange(WINDOW, dtype=np.float64)
 
-    def sine(hz: float) -> npt.NDArray[np.float64]:
+    def sine(hz: float) -> Float64:
         return np.sin(2 * np.pi * hz * n / RATE_HZ)
 
     chord = [0.15 / h * sine(h * hz) for hz in (220.0, 277.1826, 329.6276) for h in range(1, 9)]
@@ -130,6 +133,35 @@ def heard_signal(name: str) -> npt.NDArray[np.float32]:
         "silence": 0 * n,
     }[name]
     return np.asarray(x, dtype=np.float32)[None]
+
+
+def played_chord() -> tuple[Float64, list[tuple[float, int]]]:
+    """A bar at 48 kHz, (96000,), with a plucked chord of eight harmonics on each half; its starts in seconds and notes."""
+    t = np.arange(48_000) / 48_000
+    bar, notes = np.zeros(96_000), []
+    for start, chord in ((0, (57, 61, 64)), (1, (53, 57, 60))):
+        for note in chord:
+            hz = 440.0 * 2 ** ((note - 69) / 12)
+            tone = sum(np.sin(2 * np.pi * h * hz * t) / h for h in range(1, 9)) * np.exp(-3 * t) * np.minimum(1, (1 - t) / 0.02)
+            bar[start * 48_000 :][:48_000] += 0.1 * np.minimum(1, t / 0.002) * tone
+            notes.append((float(start), note))
+    return bar, notes
+
+
+@torch.no_grad()
+def run_played(net: PitchNet) -> list[Result]:
+    """A transcriber of ours must hear two chords as they are played, and nothing besides."""
+    bar, played = played_chord()
+    rows = torch.from_numpy(ConstantQ()(bar[None], 48_000))
+    heard = TranscriberFeatures("played", net, heard_frames=HEARD_FRAMES).posteriors(rows)
+    found = note_events(heard.notes[0].numpy(), heard.onsets[0].numpy(), 2.0)
+    pitches = sorted((round(start) % 2, int(note)) for start, _, note, _ in found)
+    right = pitches == [(round(start), note) for start, note in sorted(played)]
+    late = max((abs(start - round(start)) for start, *_ in found), default=0.0)
+    return [
+        Result("notes of two chords", 0.0 if right else float("inf")),
+        Result("starts of two chords, within 50 ms", late / 0.05),
+    ]
 
 
 def run_heard(judge: BasicPitch, check: HeardCheck) -> list[Result]:
@@ -197,6 +229,9 @@ def verify(name: str, *, weights: Path | None = None) -> list[Result]:
         assert isinstance(judge, BasicPitch)
         results.append(Result("inputs and outputs", 0.0))
         return results + [result for check in HEARD[name] for result in run_heard(judge, check)]
+    if row.transcriber:
+        net = read_transcriber(name, weights)
+        return [*results, Result("layout", 0.0), *run_played(net)]
     network = load_network(name, weights=weights)
     results.append(Result("layout", 0.0))
     for check in CHECKS.get(name, ()):

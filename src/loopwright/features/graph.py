@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from loopwright.arrays import Float32
 from loopwright.errors import WeightsError
 from loopwright.features.judge import Judge
 from loopwright.files import sha256_of
-
-Float32 = npt.NDArray[np.float32]
 
 
 class GraphJudge(Judge):

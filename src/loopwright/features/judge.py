@@ -10,10 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from loopwright.arrays import Float32
 from loopwright.errors import MelMismatchError
 from loopwright.features.base import Network
-
-Float32 = npt.NDArray[np.float32]
 
 
 class Judge:

@@ -39,6 +39,12 @@ class Row:
     url_sha256: str = ""  # of what lies at that address, where it is known
     bundled: bool = False  # made here and shipped
     graph: bool = False  # a published ONNX graph that only judges, in onnxruntime (features/graph.py)
+    transcriber: bool = False  # hears rows of a constant-Q, and only teaches (features/transcriber.py)
+
+    @property
+    def on_mels(self) -> bool:
+        """Whether it is a `Network`, which hears mels."""
+        return not (self.graph or self.transcriber)
 
 
 NETWORKS: dict[str, Row] = {
@@ -140,6 +146,15 @@ NETWORKS: dict[str, Row] = {
         origin="loopwright train classifier",
         bundled=True,
     ),
+    "notes_loop": Row(
+        module="loopwright.features.transcriber:PitchNet",
+        files=("notes_loop.safetensors",),
+        about="notes, ours: a transcriber of Basic Pitch's kind on rendered synth loops; teaches on tone48",
+        licence="MIT",
+        origin="loopwright train transcriber",
+        bundled=True,
+        transcriber=True,
+    ),
 }
 
 
@@ -153,8 +168,13 @@ def split_name(name: str) -> tuple[str, bool]:
 
 
 def network_class(name: str) -> type[Network]:
-    """The class of a network in the table. Raises ConfigError for one that only judges (`Row.graph`)."""
+    """The class of a network in the table. Raises ConfigError for one that only judges, or hears no mels (see `Row`)."""
     base = split_name(name)[0]
+    if NETWORKS[base].transcriber:
+        raise ConfigError(
+            f"{base} hears rows of a constant-Q and only teaches: it judges nothing, and has no random form. Prepare the loops "
+            "with --repr tone48, or leave it out."
+        )
     if NETWORKS[base].graph:
         raise ConfigError(f"{base} is a published graph for judging only: it has no feature maps, no bridge, no random form.")
     found = _named_class(base)

@@ -184,27 +184,35 @@ def pitch_net(tensors: Mapping[str, Tensor], *, rows: int) -> PitchNet:
     return net.requires_grad_(False).eval()
 
 
+def fold(x: Tensor, rows: int, frames: int) -> Tensor:
+    """Cells of `rows` x `frames` as channels: (B, C, F, T) -> (B, C rows frames, F / rows, T / frames)."""
+    b, c, f, t = x.shape
+    return x.reshape(b, c, f // rows, rows, t // frames, frames).permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+
+
 class TranscriberFeatures(nn.Module):
     """A transcriber as a feature network for discriminators: frozen, differentiable to its input.
 
-    Taps, finest first: the contour's maps (264 rows), then those of notes and onsets side by side (88 rows).
+    Taps, finest first: the contour's maps, and those of notes and onsets side by side. Both are folded, which loses nothing:
+    contours by a semitone and two frames, the others by two and two. Heads on maps of 264 rows would cost six times as much.
 
     Args:
         name: of the network, in results.
         net: see `PitchNet`; frozen here.
-        frames, heard_frames: frames a bar of the rows, and of what the network is given. 192 are 96 a second, near the 86 that
-            Basic Pitch was trained at; fewer are quicker.
+        frames, heard_frames: frames a bar of the rows, and of what the network is given. Basic Pitch was trained at 86 a
+            second; a bar of 2 s has 172 of these. 192 hear onsets a little better than 128, notes as well, and take half as
+            long again.
 
-    Shape: log10 rows (B, K, T) -> [(B, C, 264, U), (B, C, 88, U)] with U = T heard_frames / frames.
+    Shape: log10 rows (B, K, T) -> [(B, 6 C, 88, U / 2), (B, 4 C', 44, U / 2)] with U = T heard_frames / frames.
     """
 
     time: Tensor
 
-    def __init__(self, name: str, net: PitchNet, *, frames: int = 256, heard_frames: int = 192) -> None:
+    def __init__(self, name: str, net: PitchNet, *, frames: int = 256, heard_frames: int = 128) -> None:
         super().__init__()
         self.name, self.net = name, net
         c, n, o = (layer.out_channels for layer in (net.contour_maps, net.note_maps, net.onset_maps))
-        self.taps = (Tap("contour", c, 1), Tap("notes+onsets", n + o, 3, 1))
+        self.taps = (Tap("contour", 6 * c, 3, 2), Tap("notes+onsets", 4 * (n + o), 6, 2))
         self.register_buffer("time", time_weights(frames, heard_frames), persistent=False)
         self.requires_grad_(False)
         self.train(False)
@@ -215,7 +223,7 @@ class TranscriberFeatures(nn.Module):
 
     def forward(self, log_rows: Tensor) -> list[Tensor]:
         maps, _ = self.net.hear(resize(log_rows, self.time), heads=False)
-        return [maps.contour, torch.cat([maps.notes, maps.onsets], dim=1)]
+        return [fold(maps.contour, 3, 2), fold(torch.cat([maps.notes, maps.onsets], dim=1), 2, 2)]
 
     def posteriors(self, log_rows: Tensor) -> Heard:
         """What is heard, from 0 to 1: contour (B, 264, U), notes and onsets (B, 88, U)."""

@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, max_pool2d, relu, relu_
 
-from loopwright.features.base import Network, Tap
+from loopwright.features.audioset import AudioSetNetwork
+from loopwright.features.base import Tap
 from loopwright.features.convolution import same_conv
-from loopwright.features.frontends import audioset_mel
 
-LOG_OFFSET = 1e-2
 PATCH_FRAMES, PATCH_HOP = 96, 48
 # (PyTorch number, TensorFlow name, channels in, channels out, pool after it)
 CONVOLUTIONS: tuple[tuple[int, str, int, int, bool], ...] = (
@@ -36,21 +35,17 @@ DENSE: tuple[tuple[int, str, int, int], ...] = (
 PCA_KEYS = ("pca_eigen_vectors", "pca_means", "pproc.pca_eigen_vectors", "pproc.pca_means")
 
 
-class Vggish(Network):
+class Vggish(AudioSetNetwork):
     """VGGish on log-mels (B, 1, 64, U). Taps after its four pools: 64, 128, 256, 512 channels at 1/2 to 1/16."""
 
     name: ClassVar[str] = "vggish"
+    log_offset: ClassVar[float] = 1e-2
     taps: tuple[Tap, ...] = (
         Tap("pool1", 64, 2), Tap("pool2", 128, 4), Tap("pool3", 256, 8), Tap("pool4", 512, 16),
     )  # fmt: skip
     head_keys: ClassVar[tuple[str, ...]] = ("embeddings.",)
     bars_at_once: ClassVar[int] = 4
-    mel_map: ClassVar[str] = "audioset64"
-    bar_frames: ClassVar[int] = 192
-    n_bands: ClassVar[int] = 64
-    typical: ClassVar[tuple[float, float]] = (-1.8, 2.1)
     dim: int = 128
-    min_samples: ClassVar[int] = 400 + 95 * 160
 
     @classmethod
     def layout(cls) -> dict[str, tuple[int, ...]]:
@@ -81,18 +76,6 @@ class Vggish(Network):
             else:
                 out[f"{new}.weight"] = value.T  # [in, out]
         return out
-
-    def prepare(self, tensors: dict[str, Tensor]) -> None:
-        for key, value in tensors.items():
-            if value.ndim == 4:  # the file has (time, mel); here frequency comes first
-                value = value.transpose(2, 3).contiguous(memory_format=torch.channels_last)
-            self.keep(key, value)
-
-    def frontend(self, waveform: Tensor) -> Tensor:
-        return audioset_mel(waveform)
-
-    def compress(self, linear_mel: Tensor) -> Tensor:
-        return torch.log(linear_mel + LOG_OFFSET)[:, None]
 
     def pyramid(self, x: Tensor, *, circular: bool, depth: int) -> list[Tensor]:
         x = x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)  # channels last

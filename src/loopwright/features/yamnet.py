@@ -14,14 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, linear, relu_
 
 from loopwright.errors import WeightsError
-from loopwright.features.base import Network, Tap
+from loopwright.features.audioset import AudioSetNetwork
+from loopwright.features.base import Tap
 from loopwright.features.convolution import same_conv
-from loopwright.features.frontends import audioset_mel
 
 # (stride, channels out) of layers 1 to 14; layer 1 is an ordinary convolution, the others depthwise + pointwise.
 LAYERS: tuple[tuple[int, int], ...] = (
@@ -29,27 +28,22 @@ LAYERS: tuple[tuple[int, int], ...] = (
     (1, 512), (1, 512), (1, 512), (1, 512), (1, 512), (2, 1024), (1, 1024),
 )  # fmt: skip
 PATCH_FRAMES, PATCH_HOP = 96, 48
-LOG_OFFSET = 1e-3
 KERAS_BN_EPS = 1e-4
 CLASS_MAP = Path(__file__).parent / "data" / "yamnet_class_map.csv"
 
 
-class Yamnet(Network):
+class Yamnet(AudioSetNetwork):
     """YAMNet on log-mels (B, 1, 64, U). Taps after layers 2, 4, 6, 8: 64, 128, 256, 512 channels at 1/2 to 1/16."""
 
     name: ClassVar[str] = "yamnet"
+    log_offset: ClassVar[float] = 1e-3
     taps: tuple[Tap, ...] = (
         Tap("layer2", 64, 2), Tap("layer4", 128, 4), Tap("layer6", 256, 8), Tap("layer8", 512, 16),
     )  # fmt: skip
     head_keys: ClassVar[tuple[str, ...]] = (
         "layer9.", "layer10.", "layer11.", "layer12.", "layer13.", "layer14.", "dense.",
     )  # fmt: skip
-    mel_map: ClassVar[str] = "audioset64"
-    bar_frames: ClassVar[int] = 192  # 10.4 ms instead of 10: whole cells at stride 16, and 3/4 of our 256 frames
-    n_bands: ClassVar[int] = 64
-    typical: ClassVar[tuple[float, float]] = (-1.8, 2.1)
     dim: int = 1024
-    min_samples: ClassVar[int] = 400 + 95 * 160  # one patch
 
     @classmethod
     def layout(cls) -> dict[str, tuple[int, ...]]:
@@ -90,18 +84,6 @@ class Yamnet(Network):
         except KeyError as error:
             raise WeightsError(f"these are not the weights of yamnet: no {error} among its Keras layers.") from error
         return out
-
-    def prepare(self, tensors: dict[str, Tensor]) -> None:
-        for key, value in tensors.items():
-            if value.ndim == 4:  # the file has (time, mel); here frequency comes first
-                value = value.transpose(2, 3).contiguous(memory_format=torch.channels_last)
-            self.keep(key, value)
-
-    def frontend(self, waveform: Tensor) -> Tensor:
-        return audioset_mel(waveform)
-
-    def compress(self, linear_mel: Tensor) -> Tensor:
-        return torch.log(linear_mel + LOG_OFFSET)[:, None]
 
     def layers(self, x: Tensor, last: int, *, circular: bool) -> dict[int, Tensor]:
         """Outputs of layers 1 to `last` for input (B, 1, F, U), by layer number."""

@@ -6,11 +6,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.errors import InputError
 
-Float32 = npt.NDArray[np.float32]
 Blend = Sequence[tuple[int, float]]  # seeds and weights whose squares sum to 1: independent noises, mixed at one strength
 
 MAX_SEED = 2**32 - 1
@@ -51,6 +50,16 @@ def white_noise(noise: int | Blend, hop: int, frames: int) -> Float32:
     """
     parts = ((noise, 1.0),) if isinstance(noise, int) else noise
     return np.ascontiguousarray(_sum([(_uniform(seed, (frames, hop)), weight) for seed, weight in parts]).T)
+
+
+def pick(seed: int, purpose: str, count: int) -> int:
+    """One of 0 .. count - 1 that depends on (seed, purpose) alone."""
+    return int(_source(seed, purpose).integers(count))
+
+
+def strongest(noise: int | Blend) -> int:
+    """The seed itself, or that of a blend with the largest weight, the first of equals."""
+    return noise if isinstance(noise, int) else max(noise, key=lambda pair: abs(pair[1]))[0]
 
 
 def _uniform(seed: int, shape: tuple[int, int]) -> Float32:

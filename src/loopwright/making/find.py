@@ -7,6 +7,7 @@ from pathlib import Path
 from loopwright.config import MelConfig
 from loopwright.errors import InputError
 from loopwright.making.bundled import BUNDLED, bundled_models
+from loopwright.models.modelfile import ModelFile
 
 
 def find_model(name: str) -> Path:
@@ -31,6 +32,18 @@ def find_model(name: str) -> Path:
 def shown_name(name: str, path: Path) -> str:
     """What a model is called in files: its bundled name, or its file's."""
     return name if name in bundled_models() else path.stem if path.stem not in ("best", "last") else "loops"
+
+
+def vocoder_for(file: ModelFile, asked: str | None) -> tuple[str, MelConfig] | None:
+    """The vocoder a model speaks through, by name or file, and its representation; None for one that needs none.
+
+    Raises InputError for a vocoder asked for where none is used.
+    """
+    if isinstance(file.representation, MelConfig):
+        return asked or default_vocoder(file.representation), file.representation
+    if asked is not None:
+        raise InputError(f"{file.path} makes its sound of notes, without a vocoder. Leave --vocoder out.")
+    return None
 
 
 def default_vocoder(mel: MelConfig) -> str:

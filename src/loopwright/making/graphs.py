@@ -1,7 +1,8 @@
 """Generator and ring vocoder as ONNX graphs, for `making.onnx_model`.
 
 What is exported is the networks alone: the mapping (latent to style), the synthesis (styles and noise to z-scores) and the
-vocoder's backbone. The circular STFTs around the backbone stay in numpy (`making.onnx_ring`).
+vocoder's backbone. The circular STFTs around the backbone stay in numpy (`making.onnx_ring`). A generator of notes or drums
+ends at its parts: what is made of them is in numpy too (`making.speaker`).
 
 A graph holds its weights, for others to use, or calls them external: then one small file serves every model of its sizes, and
 the weights come from the model's own safetensors file.
@@ -20,24 +21,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loopwright.errors import ConfigError
 from loopwright.files import atomic_path
-from loopwright.models.generator import Generator, StyledConv, ToMel
-from loopwright.models.kernels import pad_cylinder
-from loopwright.models.layers import ModulatedConv, blur_taps, upsample
+from loopwright.making.graph_parts import GridGraph, KitGraph, features, to_mel
+from loopwright.models.generator import Generator, StyledGenerator
+from loopwright.models.layers import upsample
+from loopwright.models.pattern_kit import PatternKit
+from loopwright.models.pitch_grid import PitchGridGenerator
 from loopwright.vocoder.ring import RingVocoder
 
 OPSET = 17
-WEIGHTS = "net."  # before the names of weights in a graph; after it they are those of the state dict
 
 
 class MappingGraph(nn.Module):
     """z (B, Z), truncation (1,), and labels (B,) of a conditional generator -> styles (B, W)."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: StyledGenerator) -> None:
         super().__init__()
         self.net = generator
 
@@ -48,9 +49,10 @@ class MappingGraph(nn.Module):
 class SynthesisGraph(nn.Module):
     """ws (B, L, W, S) and noise maps (B, 1, m, t) -> z-scored log-mels (B, M, T), as `Generator.synthesis`.
 
-    One style for all time is S = 1. The number of turns follows from the size of the first noise map. Styles are applied by
-    splitting time into S steps, so that they are computed once a step and the graph has no fixed length.
+    One style for all time is S = 1. The number of turns follows from the size of the first noise map.
     """
+
+    outputs = ("log_mel",)
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
@@ -58,55 +60,13 @@ class SynthesisGraph(nn.Module):
 
     def forward(self, ws: Tensor, *noise: Tensor) -> Tensor:
         net = self.net
-        constant = net.constant
-        column = torch.arange(noise[0].shape[3]) % constant.shape[3]
-        x = constant[..., column].expand(ws.shape[0], -1, -1, -1)
-        x = self._styled(net.first, x, ws[:, 0], noise[0])
-        y = self._to_mel(net.to_mel[0], x, ws[:, 1])
-        for i, (up, conv, to_mel) in enumerate(zip(net.ups, net.convs, net.to_mel[1:], strict=True)):
-            x = self._styled(up, x, ws[:, 2 * i + 1], noise[2 * i + 1])
-            x = self._styled(conv, x, ws[:, 2 * i + 2], noise[2 * i + 2])
-            y = upsample(y, mel=net.dims == 2, circular=net.circular) + self._to_mel(to_mel, x, ws[:, 2 * i + 3])
+        y: Tensor | None = None
+        for i, x in enumerate(features(net, ws, noise)):
+            part = to_mel(net.to_mel[i], x, ws[:, 2 * i + 1])
+            y = part if y is None else upsample(y, mel=net.dims == 2, circular=net.circular) + part
+        assert y is not None
         y = y[:, 0] if net.dims == 2 else y[:, :, 0]
         return y if not net.bound else net.bound * torch.tanh(y * (net.gain / net.bound))
-
-    @staticmethod
-    def _by_step(x: Tensor, factor: Tensor) -> Tensor:
-        """(B, C, M, T) times (B, C, S), each step for T/S frames."""
-        b, c, m, t = x.shape
-        s = factor.shape[2]
-        return (x.reshape(b, c, m, s, -1) * factor[:, :, None, :, None]).reshape(b, c, m, t)
-
-    @staticmethod
-    def _styles(conv: ModulatedConv, w: Tensor) -> Tensor:
-        return conv.affine(w.transpose(1, 2)).transpose(1, 2)
-
-    def _styled(self, layer: nn.Module, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
-        assert isinstance(layer, StyledConv)
-        conv, root2 = layer.conv, 2**0.5
-        styles = self._styles(conv, w)
-        weight = conv.weight * conv.scale
-        norms = torch.rsqrt(torch.matmul(weight.square().sum(dim=(2, 3)), styles.square()) + 1e-8)
-        x = self._by_step(x, styles)
-        mel = conv.kernel[0] > 1
-        if conv.up:
-            x = pad_cylinder(x, 0, 1, circular=conv.circular)
-            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=(2, 2) if mel else (1, 2))
-            taps = blur_taps(4.0 if mel else 2.0)
-            kernel = taps[None] * blur_taps(1.0)[:, None] if mel else taps[None]
-            channels = int(conv.weight.shape[0])
-            x = F.conv2d(x, kernel.repeat(channels, 1, 1, 1), padding=(int(mel), 0), groups=channels)[..., 1:-1]
-        else:
-            x = pad_cylinder(x, 0, conv.kernel[1] // 2, circular=conv.circular)
-            x = F.conv2d(x, weight, padding=(conv.kernel[0] // 2, 0))
-        x = self._by_step(x, norms * root2)
-        x = x + (layer.noise_strength * root2)[:, None, None] * noise + (layer.bias * root2)[:, None, None]
-        return F.leaky_relu(x, 0.2)
-
-    def _to_mel(self, layer: nn.Module, x: Tensor, w: Tensor) -> Tensor:
-        assert isinstance(layer, ToMel)
-        x = self._by_step(x, self._styles(layer.conv, w))
-        return F.conv2d(x, layer.conv.weight * layer.conv.scale) + layer.bias[:, None, None]
 
 
 class RingGraph(nn.Module):
@@ -124,20 +84,49 @@ def _axes(names: Sequence[str], axes: Mapping[int, str]) -> dict[str, dict[int, 
     return {name: dict(axes) for name in names}
 
 
-def generator_graphs(generator: Generator, *, weights: bool = True) -> dict[str, bytes]:
-    """`mapping` and `synthesis` as ONNX bytes, with the weights or without."""
+def generator_graphs(generator: StyledGenerator, *, weights: bool = True) -> dict[str, bytes]:
+    """`mapping` and `synthesis` as ONNX bytes, with the weights or without. What the synthesis gives depends on the kind."""
     z, one = torch.randn(2, generator.z_dim), torch.ones(1)
     labels = (torch.zeros(2, dtype=torch.int64),) if generator.classes else ()
     names = ["z", "truncation", *(["labels"] if labels else [])]
     axes = {name: {0: "batch"} for name in names if name != "truncation"}
     mapping = _export(MappingGraph(generator), (z, one, *labels), names, ["w"], axes | {"w": {0: "batch"}}, weights)
-    ws = torch.randn(2, generator.n_styles, generator.w_dim, generator.constant.shape[3])
-    maps = [torch.randn(2, 1, m, t) for m, t in generator.noise_shapes()]
-    names = [f"noise_{i}" for i in range(len(maps))]
-    axes = {"ws": {0: "batch", 3: "steps"}, "log_mel": {0: "batch", 2: "frames"}}
-    axes |= {name: {0: "batch", 3: f"columns_{i}"} for i, name in enumerate(names)}
-    synthesis = _export(SynthesisGraph(generator), (ws, *maps), ["ws", *names], ["log_mel"], axes, weights)
-    return {"mapping": mapping, "synthesis": synthesis}
+    return {"mapping": mapping, "synthesis": _synthesis_graph(generator, weights)}
+
+
+def _synthesis_graph(generator: StyledGenerator, weights: bool) -> bytes:
+    kit = isinstance(generator, PatternKit)
+    batch = 1 if kit else 2  # a kit's voices are those of one loop
+    columns = generator.constant.shape[3]
+    ws = torch.randn(batch, generator.n_styles, generator.w_dim, columns)
+    maps = [torch.randn(batch, 1, m, t) for m, t in generator.noise_shapes()]
+    names = ["ws", *(f"noise_{i}" for i in range(len(maps)))]
+    inputs: list[Tensor] = [ws, *maps]
+    axes: dict[str, dict[int, str]] = {"ws": {0: "batch", 3: "steps"}} if not kit else {"ws": {3: "steps"}}
+    for i, name in enumerate(names[1:]):
+        axes[name] = ({} if kit else {0: "batch"}) | {3: f"columns_{i}"}
+    given: tuple[int, ...] | None = None
+    if isinstance(generator, PatternKit):
+        module: nn.Module = KitGraph(generator)
+        outputs = list(KitGraph.outputs) + ([] if generator.given else list(KitGraph.made))
+        inputs = [torch.arange(generator.roles), *inputs]
+        names = ["roles", *names]
+        axes |= {"roles": {0: "voices"}, "kit": {0: "voices"}, "tails": {0: "voices"}}
+        axes |= {"gains": {0: "voices", 2: "frames"}, "residual": {2: "frames"}}
+        axes |= {} if generator.given else {name: {2: "steps_made"} for name in KitGraph.made}
+        given = (1, generator.roles, generator.layers, generator.frames) if generator.given else None
+    elif isinstance(generator, PitchGridGenerator):
+        module, outputs = GridGraph(generator), list(GridGraph.outputs)
+        axes |= {name: {0: "batch", 2: "frames"} for name in outputs}
+        given = (2, generator.grid.pitches, generator.frames) if generator.given else None
+    else:
+        assert isinstance(generator, Generator)
+        module, outputs = SynthesisGraph(generator), list(SynthesisGraph.outputs)
+        axes |= {name: {0: "batch", 2: "frames"} for name in outputs}
+    if given is not None:
+        inputs, names = [torch.rand(given), *inputs], ["given", *names]
+        axes["given"] = ({} if kit else {0: "batch"}) | {len(given) - 1: "given_frames"}
+    return _export(module, tuple(inputs), names, outputs, axes, weights)
 
 
 def ring_graph(vocoder: RingVocoder, *, weights: bool = True) -> bytes:
@@ -162,12 +151,14 @@ def _export(
     except ImportError as error:
         raise ConfigError("exporting needs the package onnx. Install it: pip install loopwright[export]") from error
     buffer = io.BytesIO()
+    stored = set(module.state_dict())  # what a model file holds: other buffers are constants, and stay in the graph
     if not weights:  # the exporter keeps one of several equal tensors, and biases of a trained model may well be equal
         module = copy.deepcopy(module)
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
-            for tensor in [*module.parameters(), *module.buffers()]:
-                tensor.copy_(torch.rand(tensor.shape, generator=generator))
+            for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+                if name in stored:
+                    tensor.copy_(torch.rand(tensor.shape, generator=generator))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter speaks of its successor, and of shapes that it takes as constants
         torch.onnx.export(
@@ -185,7 +176,7 @@ def _export(
     model.graph.name = type(module).__name__
     if not weights:
         for tensor in model.graph.initializer:
-            if tensor.name.startswith(WEIGHTS):
+            if tensor.name in stored:
                 tensor.ClearField("raw_data")
                 tensor.data_location = onnx.TensorProto.EXTERNAL
                 del tensor.external_data[:]

@@ -1,4 +1,4 @@
-"""What a listener would say of a loop, measured on its log-mel: the features that directions are named after."""
+"""What a listener would say of a loop, measured on its picture: the features that directions are named after."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from torch import Tensor
 
 from loopwright.audio.melscale import slaney_hz_to_mel
 from loopwright.audio.onsets import spectral_flux
-from loopwright.config import MelConfig
+from loopwright.config import Representation, ToneConfig
 
 
-def band_of(mel: MelConfig, hz: float) -> int:
-    """Index of the mel band nearest to a frequency."""
+def band_of(mel: Representation, hz: float) -> int:
+    """Index of the band nearest to a frequency."""
+    if isinstance(mel, ToneConfig):
+        return int(np.clip(round(mel.bands_per_octave * float(np.log2(hz / mel.fmin_hz))), 0, mel.bands - 1))
     low, high = slaney_hz_to_mel(np.array([mel.fmin_hz, mel.fmax_hz]))
     position = (slaney_hz_to_mel(np.array([hz]))[0] - low) / (high - low) * (mel.n_mels + 1) - 1
     return int(np.clip(round(float(position)), 0, mel.n_mels - 1))
@@ -22,7 +24,7 @@ def level_db(magnitude: Tensor) -> Tensor:
     return 10 * magnitude.square().mean(dim=(1, 2)).clamp_min(1e-10).log10()
 
 
-def measure(log_mel: Tensor, mel: MelConfig) -> dict[str, Tensor]:
+def measure(log_mel: Tensor, mel: Representation) -> dict[str, Tensor]:
     """Features of loops (B, M, T), each (B,).
 
     density: onset strength, mean spectral flux. brightness: level above 4 kHz less level below 500 Hz, in dB.

@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio.io import write_wav
 from loopwright.audio.seam import click_ratio
 from loopwright.audio.wavmeta import exact_bpm, loop_chunks
+from loopwright.errors import InputError
+from loopwright.files import atomic_path
 
-Float32 = npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    from loopwright.making.clip import Clip
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Loop:
         rate_hz: sample rate.
         beats: quarter-notes in the loop.
         name: file name without suffix.
-        info: where it came from: model, seed, style, truncation.
+        info: where it came from: model, seed, style, truncation, key.
+        clip: the notes or hits that it plays, where they are known.
     """
 
     samples: Float32
@@ -34,6 +38,7 @@ class Loop:
     beats: int
     name: str
     info: dict[str, Any] = field(default_factory=dict)
+    clip: Clip | None = None
 
     @property
     def bpm(self) -> float:
@@ -63,6 +68,20 @@ class Loop:
         info |= {"beats": self.beats, "seam_click_ratio": round(self.seam()["click_ratio"], 4)}
         chunks = loop_chunks(len(self.samples), self.rate_hz, self.bpm, self.beats, info)
         write_wav(path, self.samples, self.rate_hz, subtype=subtype, chunks=chunks)
+        return path
+
+    def save_midi(self, path: Path) -> Path:
+        """Write what the loop plays as a MIDI file of its tempo and bars. A folder gets the loop's own name.
+
+        Raises InputError for a loop whose notes nobody knows.
+        """
+        path = Path(path)
+        if path.is_dir() or not path.suffix:
+            path = path / f"{self.name}.mid"
+        if self.clip is None:
+            raise InputError(f"{self.name} was drawn whole: its notes are not known, so there is no MIDI of it.")
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(self.clip.midi(self.bpm))
         return path
 
     def spectrogram_png(self, *, width: float = 6.0, height: float = 2.2) -> bytes:

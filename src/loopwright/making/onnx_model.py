@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from loopwright.arrays import Float32
 from loopwright.config import MelConfig, check_same_mel
 from loopwright.errors import InputError
 from loopwright.files import sha256_of
-from loopwright.making.draws import Float32, draw
-from loopwright.making.find import default_vocoder, find_model, shown_name
+from loopwright.making.draws import draw
+from loopwright.making.find import find_model, shown_name, vocoder_for
 from loopwright.making.model import Model
 from loopwright.making.onnx_generator import OnnxGenerator
 from loopwright.making.onnx_ring import OnnxRing
 from loopwright.making.onnx_session import NoGraphError, Session, graph_path
+from loopwright.making.speaker import Arrays
 from loopwright.models import modelfile
 from loopwright.vocoder import modelfile as vocoderfile
 from loopwright.vocoder.griffinlim import GriffinLim
@@ -38,12 +40,13 @@ class OnnxModel(Model):
     def __init__(self, path: Path, *, name: str, vocoder: str | None = None) -> None:
         folder = path if path.is_dir() else None
         file = modelfile.parse(path, read_export(path), {}) if folder else modelfile.read(path)
-        super().__init__(file, name)
         self.generator = OnnxGenerator(file.sizes, file.weights, folder)
-        if folder and vocoder is None:
-            self.vocoder = _exported_vocoder(folder, self.header["vocoder"], self.mel)
-        else:
-            self.vocoder = load_vocoder(vocoder or default_vocoder(self.mel), self.mel)
+        spoken = vocoder_for(file, vocoder)
+        spoke: LoopVocoder | None = None
+        if spoken is not None:
+            exported = folder is not None and vocoder is None
+            spoke = _exported_vocoder(path, file.header["vocoder"], spoken[1]) if exported else load_vocoder(*spoken)
+        super().__init__(file, name, spoke)
         self.mean, self.std = file.mean[:, None], file.std[:, None]
 
     @classmethod
@@ -56,10 +59,6 @@ class OnnxModel(Model):
             return cls(Path(name), name=Path(name).name, vocoder=vocoder)
         path = find_model(name)
         return cls(path, name=shown_name(name, path), vocoder=vocoder)
-
-    @property
-    def vocoder_name(self) -> str:
-        return self.vocoder.name
 
     @functools.cached_property
     def w_avg(self) -> Float32:
@@ -74,18 +73,16 @@ class OnnxModel(Model):
     def styles_of(self, seeds: Sequence[int], *, style: str | None = None, truncation: float = 1.0) -> Float32:
         return np.stack([self._style(seed, style, truncation) for seed in seeds])
 
-    def synthesis(self, ws: Float32, maps: Sequence[Float32]) -> Float32:
+    def synthesis(self, ws: Float32, maps: Sequence[Float32], given: Sequence[Float32] | None) -> list[Arrays]:
         floor = np.float32(np.log10(self.mel.log_floor))
-        found = []
+        found: list[Arrays] = []
         for i, one in enumerate(ws):
             steps = one[..., None] if one.ndim < 3 else one
-            log_mel = self.generator.scores(steps, [x[i] for x in maps]) * self.std + self.mean
-            found.append(np.maximum(log_mel, floor))
-        return np.stack(found)
-
-    @property
-    def voice(self) -> LoopVocoder:
-        return self.vocoder
+            drawn = self.generator.draw(steps, [x[i] for x in maps], None if given is None else given[i])
+            if "log_mel" in drawn:
+                drawn["log_mel"] = np.maximum(drawn["log_mel"] * self.std + self.mean, floor)
+            found.append(drawn)
+        return found
 
 
 def load_vocoder(name: str, mel: MelConfig) -> LoopVocoder:

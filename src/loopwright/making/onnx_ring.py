@@ -11,9 +11,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from loopwright.arrays import Float32
 from loopwright.audio.melscale import filterbank
 from loopwright.audio.pghi import phase_from_magnitude
-from loopwright.audio.spectra import Float32, hann, istft, stft
+from loopwright.audio.spectra import hann, istft, stft
 from loopwright.config import MelConfig
 from loopwright.making.onnx_session import Session
 from loopwright.vocoder.ring_config import RingConfig, short_window

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.errors import InputError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -56,7 +57,12 @@ class Session:
         except Exception as error:  # onnxruntime's errors share no base class of their own
             raise InputError(f"onnxruntime cannot use {path} ({str(error).splitlines()[0][:160]}). Export it again.") from error
 
-    def run(self, inputs: Arrays) -> list[npt.NDArray[np.float32]]:
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs, in the graph's order."""
+        return [output.name for output in self._session.get_outputs()]
+
+    def run(self, inputs: Arrays) -> list[Float32]:
         """Compute all outputs."""
-        out: list[npt.NDArray[np.float32]] = self._session.run(None, dict(inputs))
+        out: list[Float32] = self._session.run(None, dict(inputs))
         return out

@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from loopwright.audio.io import read_audio
+from loopwright.audio.keys import parse_key
 from loopwright.audio.wavmeta import read_chunks
 from loopwright.errors import InputError
 from loopwright.files import write_json, write_text
 from loopwright.making.engines import load
 from loopwright.making.loop import Loop
 from loopwright.making.picture import loop_sheet
+from loopwright.metrics.music import musical_features
 
+IN_TUNE = 0.5  # concentration of partials on a semitone grid from which a tuning means something
 DEFAULT_LICENCE = """These loops were made by loopwright. Their maker claims no rights in them: use them in any work, for any
 purpose, as under CC0 1.0 (https://creativecommons.org/publicdomain/zero/1.0/). The model that made them has a card.
 """
@@ -40,6 +43,7 @@ def write_pack(
     *,
     facts: dict[str, Any],
     force: bool = False,
+    midi: bool = False,
     on_loop: Callable[[Path, Loop], None] | None = None,
 ) -> Path:
     """Write `out/Loops/*.wav`, `out/manifest.json` and `out/LICENSE.txt`; the folder appears when all of it is there.
@@ -49,9 +53,11 @@ def write_pack(
         out: the pack's folder.
         facts: what the manifest says of the whole pack.
         force: replace an existing folder.
+        midi: write what each loop plays as a MIDI file beside it.
         on_loop: called with each file's final path and its loop when it is written.
 
-    Raises InputError if `out` exists (without `force`) or cannot be written; nothing is left half-written.
+    Raises InputError if `out` exists (without `force`) or cannot be written, or with `midi` for a loop whose notes are not
+    known; nothing is left half-written.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -69,7 +75,10 @@ def write_pack(
             path = loop.save(temporary / "Loops" / f"{loop.name}.wav")
             seam = loop.seam()["click_ratio"]
             entry = {"file": f"Loops/{path.name}", "bpm": round(loop.bpm, 6), "beats": loop.beats, "rate_hz": loop.rate_hz}
-            entries.append(entry | {"samples": len(loop.samples), "seam_click_ratio": round(seam, 4), **loop.info})
+            if midi:
+                entry["midi"] = f"Loops/{loop.save_midi(path.with_suffix('.mid')).name}"
+            entry |= {"samples": len(loop.samples), "seam_click_ratio": round(seam, 4), **musical_facts(loop)}
+            entries.append(entry | loop.info)
             if on_loop is not None:
                 on_loop(out / "Loops" / path.name, loop)
         write_json(temporary / "manifest.json", {"software": f"loopwright {version('loopwright')}", **facts, "loops": entries})
@@ -89,13 +98,27 @@ def write_pack(
     return out
 
 
+def musical_facts(loop: Loop) -> dict[str, float]:
+    """What a manifest says of a loop's sound: level, sharpness of its attacks and, if its partials sit on a grid, its tuning.
+
+    `level_db`: RMS in dB of full scale. `attack_db`: median rise of the level within 5 ms at the attacks. `tuning_cents`: where
+    the semitone grid of its partials lies from A440; left out for drums and noise, which have none. Figures that do not apply
+    are left out.
+    """
+    found = musical_features(loop.samples[None], loop.rate_hz, max(1, loop.beats // 4))
+    facts = {"level_db": found.level_db[0], "attack_db": found.attack_db[0]}
+    if found.tuning_r[0] >= IN_TUNE:
+        facts["tuning_cents"] = found.tuning_offset[0]
+    return {key: round(float(value), 2) for key, value in facts.items() if np.isfinite(value)}
+
+
 def generate_pack(
     model: str,
     out: Path,
     *,
     seeds: list[int],
     bpm: float = 120.0,
-    bars: int = 1,
+    bars: int | None = None,
     truncation: float = 1.0,
     style: str | None = None,
     rate_hz: int = 44_100,
@@ -104,10 +127,22 @@ def generate_pack(
     engine: str = "auto",
     force: bool = False,
     sheet: Path | None = None,
+    key: str | None = None,
+    midi: Path | None = None,
+    midi_out: bool = False,
     on_loop: Callable[[Path, Loop], None] | None = None,
 ) -> Path:
-    """Generate loops with a model and write them as a pack; optionally a PNG sheet of their spectrograms."""
+    """Generate loops with a model and write them as a pack; optionally a PNG sheet of their spectrograms.
+
+    Args:
+        model: name or file; the rest as of `Model.stream` and `write_pack`.
+        key: that notes are brought to, such as "Amin".
+        midi: a MIDI file that all loops play. Its bars are taken where `bars` is None.
+        midi_out: write what each loop plays as a MIDI file beside it.
+    """
     loaded = load(model, vocoder=vocoder, device=device, engine=engine)
+    clip = None if midi is None else loaded.clip_from_midi(midi, bars=bars)
+    bars = bars or (1 if clip is None else clip.bars)
     made: list[Loop] = []
 
     def keep(path: Path, loop: Loop) -> None:
@@ -115,9 +150,14 @@ def generate_pack(
         if on_loop is not None:
             on_loop(path, loop)
 
-    loops = loaded.stream(seeds, bpm=bpm, bars=bars, truncation=truncation, style=style, rate_hz=rate_hz, pack=pack_word(out))
-    facts = {"model": loaded.name, "bpm": bpm, "bars": bars, "truncation": truncation, "vocoder": loaded.vocoder_name}
-    result = write_pack(loops, out, facts=facts, force=force, on_loop=keep if sheet else on_loop)
+    if midi_out and not loaded.speaker.plays:
+        raise InputError(f"model '{loaded.name}' draws its loops whole: it knows no notes to write. Leave --midi-out out.")
+    settings: dict[str, Any] = {"bpm": bpm, "bars": bars, "truncation": truncation, "style": style, "rate_hz": rate_hz}
+    loops = loaded.stream(seeds, **settings, pack=pack_word(out), key=key, clip=clip)
+    facts: dict[str, Any] = {"model": loaded.name, "bpm": bpm, "bars": bars, "truncation": truncation}
+    facts |= {"vocoder": loaded.vocoder_name, **({"key": parse_key(key).name} if key else {})}
+    facts |= {"plays": midi.name} if midi is not None else {}
+    result = write_pack(loops, out, facts=facts, force=force, midi=midi_out, on_loop=keep if sheet else on_loop)
     if sheet is not None:
         loop_sheet(sheet, made)
     return result

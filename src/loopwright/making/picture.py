@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio.png import gray_png
 from loopwright.making.loop import Loop
 
@@ -16,7 +16,7 @@ BAND_ROWS, BAR_COLUMNS = 64, 128  # size of the studio's picture: rows, columns 
 LOW, HIGH = -3.6, 0.6  # log10 magnitudes of its black and white
 
 
-def heard_log_mel(loop: Loop) -> npt.NDArray[np.float32]:
+def heard_log_mel(loop: Loop) -> Float32:
     """Log-mel (M, T) of a finished loop, its bars brought to the grid of `LOOP48`, whatever the tempo."""
     import torch  # not needed to make loops, only to look at them
 

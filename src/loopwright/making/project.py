@@ -15,12 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from loopwright.arrays import Float32
 from loopwright.audio.io import read_audio
 from loopwright.audio.mel import LogMel
 from loopwright.audio.resample import resample_circle
 from loopwright.errors import InputError
-from loopwright.making.draws import Float32, noise_map
+from loopwright.making.draws import noise_map
 from loopwright.making.places import Place, place_at
+from loopwright.making.speaker import mel_of
 from loopwright.making.torch_model import TorchModel
 
 MAX_SECONDS = 60.0
@@ -57,8 +59,14 @@ def _distance(a: Tensor, b: Tensor) -> Tensor:
 def target_log_mel(model: TorchModel, path: Path) -> tuple[Tensor, float]:
     """Log-mel (1, M, T) of a WAV that is one bar, on the model's grid, and its tempo.
 
-    Raises InputError if the file cannot be read, is silent, or cannot be one bar between 40 and 300 BPM.
+    Raises InputError if the file cannot be read, is silent, or cannot be one bar between 40 and 300 BPM, and for a model that
+    does not draw log-mels whole.
     """
+    if model.speaker.plays:
+        raise InputError(
+            f"model '{model.name}' draws {model.speaker.plays}, and recordings are looked up in log-mels. Choose another model."
+        )
+    mel = mel_of(model.mel, f"model '{model.name}'")
     audio = read_audio(Path(path), max_seconds=MAX_SECONDS)
     mono = audio.samples.mean(axis=1)
     if float(np.abs(mono).max()) < 1e-4:
@@ -69,10 +77,10 @@ def target_log_mel(model: TorchModel, path: Path) -> tuple[Tensor, float]:
             f"{path} lasts {audio.length_s:.2f} s, which is not {model.bars} bar(s) of 4/4 between 40 and 300 BPM. "
             f"Cut it to one bar first: loopwright loopify {path} --bars {model.bars}"
         )
-    circle = resample_circle(mono.astype(np.float32), model.bars * model.mel.bar_samples)
+    circle = resample_circle(mono.astype(np.float32), model.bars * mel.bar_samples)
     circle *= 0.9 / max(float(np.abs(circle).max()), 1e-6)
-    log_mel = LogMel(model.mel)(torch.from_numpy(circle)[None])
-    return log_mel[..., : model.bars * model.mel.model_frames].to(model.device), bpm
+    log_mel = LogMel(mel)(torch.from_numpy(circle)[None])
+    return log_mel[..., : model.bars * mel.model_frames].to(model.device), bpm
 
 
 def project(

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import platformdirs
 
-Float32 = npt.NDArray[np.float32]
+from loopwright.arrays import Float32
 
 
 def default_path() -> Path:

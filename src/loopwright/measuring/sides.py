@@ -10,56 +10,74 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from loopwright.arrays import Float32
 from loopwright.audio.io import FORMATS, read_audio
 from loopwright.audio.mel import LogMel
 from loopwright.audio.resample import resample_circle
 from loopwright.audio.wavmeta import read_chunks
-from loopwright.config import BAR_SECONDS
+from loopwright.config import BAR_SECONDS, GRID_BPM
 from loopwright.data.facts import CORPUS_TABLE, Facts
 from loopwright.data.prepared import PreparedData
 from loopwright.data.scan import Passed, find_audio
 from loopwright.data.tables import Table, read_table
-from loopwright.errors import InputError
+from loopwright.errors import ConfigError, InputError
 from loopwright.files import atomic_path, sha256_of
 from loopwright.making.bundled import bundled_models
 from loopwright.making.find import find_model
 from loopwright.making.torch_model import TorchModel
+from loopwright.measuring.results import SideFacts
 from loopwright.metrics.loops import wrap_jump
+from loopwright.training.recipe import parse_recipe
 from loopwright.vocoder.base import Vocoder
 from loopwright.vocoder.check import HIGHEST_LOG_MEL
 
-Float32 = npt.NDArray[np.float32]
 MAX_SECONDS = 60.0
+_KNOWN = ("source", "split", "kit")  # fields of a manifest, in the order of `Entry`
 _BLOCK = 16  # loops a model makes at once
 
 
 @dataclass(frozen=True)
-class Loop:
-    """What is known of one loop. `source` is the unit that must not be on both sides of a split; "" if unknown."""
+class Entry:
+    """What is known of one loop, "" where nothing is. `source` is the unit that must not be on both sides of a split."""
 
     name: str
     bars: int
     source: str = ""
     split: str = ""
+    kit: str = ""
+
+    @property
+    def unit(self) -> str:
+        """What is drawn as a whole: the source, or the loop itself."""
+        return self.source or self.name
 
 
 @dataclass(frozen=True)
-class Read:
-    """One loop read: samples (N,) at the rate asked for, bars, the rate it had, and its seam measured at that rate."""
+class Reading:
+    """One loop read: samples (N,) as they are, their rate, and the bars in them."""
 
     samples: Float32
-    bars: int
     rate_hz: int
-    wrap: float
+    bars: int
+
+    def at(self, rate_hz: int) -> Float32:
+        """The samples at another rate. Loops claim to be circles, so the change of rate wraps too: a seam that is there stays,
+        none is added at the edges.
+        """
+        return resample_circle(self.samples, max(1, round(len(self.samples) * rate_hz / self.rate_hz)))
+
+    @property
+    def wrap(self) -> float:
+        """Rank of the step across the seam, at the loop's own rate: see `metrics.loops.wrap_jump`."""
+        return float(wrap_jump(self.samples[None])[0])
 
 
 class Side(ABC):
@@ -67,34 +85,24 @@ class Side(ABC):
 
     kind: str
     label: str
-    loops: list[Loop]
-    notes: list[str]
+    entries: list[Entry]
 
     @abstractmethod
-    def read(self, index: int, rate_hz: int) -> Read:
-        """Loop `index` at `rate_hz`. Raises InputError if it cannot be read."""
+    def read(self, index: int) -> Reading:
+        """Loop `index`. Raises InputError if it cannot be read."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> SideFacts:
         """For the result: kind, label and what identifies the side."""
-        return {"kind": self.kind, "label": self.label, "loops": len(self.loops)}
+        return SideFacts(kind=self.kind, label=self.label, loops=len(self.entries))
 
     def __len__(self) -> int:
-        return len(self.loops)
+        return len(self.entries)
 
 
 def guess_bars(seconds: float) -> int:
     """Bars of a loop of unknown tempo: a power of two that puts the tempo between 70 and 180 BPM, nearest to 120."""
     choices = (1, 2, 4, 8, 16, 32)
     return min(choices, key=lambda bars: abs(math.log2(seconds / (BAR_SECONDS * bars))))
-
-
-def _read(samples: Float32, from_hz: int, to_hz: int, bars: int) -> Read:
-    """Loops claim to be circles, so the change of rate wraps too: a seam that is there stays, none is added at the edges.
-
-    The step across the seam is ranked before that, at the loop's own rate.
-    """
-    wrap = float(wrap_jump(samples[None])[0])
-    return Read(resample_circle(samples, max(1, round(len(samples) * to_hz / from_hz))), bars, from_hz, wrap)
 
 
 class FolderSide(Side):
@@ -120,11 +128,12 @@ class FolderSide(Side):
             self.kind = "pack"
         self.paths = [f.path for f in found]
         self.facts = [table.get(f.name) or Facts() for f in found]
-        self.loops = [
-            Loop(f.name, int(facts.bars or 0), facts.source, facts.split) for f, facts in zip(found, self.facts, strict=True)
+        self.entries = [
+            Entry(f.name, int(facts.bars or 0), facts.source, facts.split, facts.kit)
+            for f, facts in zip(found, self.facts, strict=True)
         ]
 
-    def read(self, index: int, rate_hz: int) -> Read:
+    def read(self, index: int) -> Reading:
         path, facts = self.paths[index], self.facts[index]
         audio = read_audio(path, max_seconds=MAX_SECONDS)
         mono = np.asarray(audio.samples.mean(axis=1), dtype=np.float32)
@@ -132,7 +141,7 @@ class FolderSide(Side):
         if not bars and facts.bpm:
             bars = audio.length_s * facts.bpm / (60 * 4)
         whole = round(bars) if bars and abs(bars - round(bars)) < 0.02 and round(bars) else guess_bars(audio.length_s)
-        return _read(mono, audio.rate_hz, rate_hz, whole)
+        return Reading(mono, audio.rate_hz, whole)
 
     @staticmethod
     def _chunk_bars(path: Path, length_s: float) -> float | None:
@@ -152,15 +161,13 @@ class PreparedSide(Side):
     def __init__(self, path: Path) -> None:
         self.data = PreparedData.open(path)
         self.label = path.name or str(path)
-        self.loops = [
-            Loop(f"{r.get('file', '')}#{r.get('bar', 0)}", self.data.bars, r.get("source") or "", r.get("split") or "")
+        self.entries = [
+            Entry(f"{r.get('file', '')}#{r.get('bar', 0)}", self.data.bars, *(str(r.get(k) or "") for k in _KNOWN))
             for r in self.data.records
         ]
-        self.notes = []
 
-    def read(self, index: int, rate_hz: int) -> Read:
-        mel = self.data.mel
-        return _read(self.data.audio([index])[0], mel.rate_hz, rate_hz, self.data.bars)
+    def read(self, index: int) -> Reading:
+        return Reading(self.data.audio([index])[0], self.data.mel.rate_hz, self.data.bars)
 
 
 class ModelSide(Side):
@@ -177,20 +184,28 @@ class ModelSide(Side):
         self.seed, self.truncation = seed, truncation
         run = run_of(self.path)
         self.label = run.name if run else self.model.name
-        self.loops = [Loop(f"{self.label}-{seed + i}", self.model.bars) for i in range(count)]
-        self.notes = []
+        self.entries = [Entry(f"{self.label}-{seed + i}", self.model.bars) for i in range(count)]
         self.checksum = sha256_of(self.path)
         self._keep = keep
         self._block: tuple[int, Float32] | None = None
 
-    def describe(self) -> dict[str, Any]:
-        return super().describe() | {
-            "checksum": self.checksum,
-            "vocoder": self.vocoder.name,
-            "seed": self.seed,
-            "truncation": self.truncation,
-            "training": self.model.header.get("training", {}),
-        }
+    def describe(self) -> SideFacts:
+        return SideFacts(
+            kind=self.kind,
+            label=self.label,
+            loops=len(self.entries),
+            checksum=self.checksum,
+            vocoder=self.model.vocoder_name,
+            seed=self.seed,
+            truncation=self.truncation,
+            training=self.model.header.get("training", {}),
+            taught_by=self.taught_by(),
+        )
+
+    def taught_by(self) -> tuple[str, ...]:
+        """The networks that taught it, as its recipe names them."""
+        recipe = self.model.header.get("recipe", {})
+        return networks_of(recipe) if isinstance(recipe, dict) else ()
 
     def training_data(self) -> Path | None:
         """The prepared folder its run was trained on, if the run folder says so and it is still there."""
@@ -205,21 +220,23 @@ class ModelSide(Side):
         path = Path(data) if isinstance(data, str) else None
         return path if path is not None and (path / "stats.json").is_file() else None
 
-    def read(self, index: int, rate_hz: int) -> Read:
+    def read(self, index: int) -> Reading:
         number = index // _BLOCK
         if self._block is None or self._block[0] != number:
             self._block = (number, self._make(number * _BLOCK, min(len(self), (number + 1) * _BLOCK)))
-        return _read(self._block[1][index - number * _BLOCK], self.mel.rate_hz, rate_hz, self.model.bars)
+        return Reading(self._block[1][index - number * _BLOCK], self.mel.rate_hz, self.model.bars)
 
     def _make(self, start: int, stop: int) -> Float32:
         """Waveforms start..stop at the model's rate; kept on disk while an evaluation runs, so that it can be resumed."""
-        text = f"{self.checksum} {self.vocoder.name} {self.seed} {self.truncation} {start} {stop}"
+        text = f"{self.checksum} {self.model.vocoder_name} {self.seed} {self.truncation} {start} {stop}"
         return _kept(self._keep, text, lambda: np.concatenate([self._render(self.seed + i) for i in range(start, stop)]))
 
     def _render(self, seed: int) -> Float32:
         """One loop (1, N). Alone: the size of a batch changes last digits, and Griffin-Lim makes another loop of them."""
         with torch.no_grad():
             styles = self.model.styles_of([seed], truncation=self.truncation)
+            if self.vocoder is None or self.model.speaker.plays:
+                return self.model.unlevelled(styles, [seed], bpm=GRID_BPM, rate_hz=self.mel.rate_hz)
             # A bad model is to be measured, not refused: what no vocoder takes is cut off.
             log_mel = torch.from_numpy(self.model.log_mel(styles, [seed])).clamp(max=HIGHEST_LOG_MEL)
             return np.asarray(self.vocoder(log_mel.to(self.model.device)).cpu().numpy(), dtype=np.float32)
@@ -249,17 +266,16 @@ class VocodedSide(Side):
     def __init__(self, side: Side, rows: Sequence[int], vocoder: Vocoder, *, keep: Path | None = None) -> None:
         self.side, self.rows, self.vocoder = side, list(rows), vocoder
         self.label = f"{side.label} through {vocoder.name}"
-        self.loops = [side.loops[i] for i in self.rows]
-        self.notes = []
+        self.entries = [side.entries[i] for i in self.rows]
         self._log_mel = LogMel(vocoder.mel)
         self._keep = keep
 
-    def read(self, index: int, rate_hz: int) -> Read:
+    def read(self, index: int) -> Reading:
         mel = self.vocoder.mel
-        read = self.side.read(self.rows[index], mel.rate_hz)
+        reading = self.side.read(self.rows[index])
+        samples = reading.at(mel.rate_hz)
         # A vocoder takes whole bars of frames: a loop of another tempo is brought to the grid as a circle, there and back.
-        native = len(read.samples)
-        grid = resample_circle(read.samples, read.bars * mel.bar_samples)
+        grid = resample_circle(samples, reading.bars * mel.bar_samples)
 
         def vocode() -> Float32:
             with torch.no_grad():
@@ -267,7 +283,7 @@ class VocodedSide(Side):
 
         content = hashlib.sha256(np.ascontiguousarray(grid).tobytes()).hexdigest()
         audio = _kept(self._keep, f"{self.vocoder.name} {mel.name} {content}", vocode)
-        return _read(resample_circle(audio, native), mel.rate_hz, rate_hz, read.bars)
+        return Reading(resample_circle(audio, len(samples)), mel.rate_hz, reading.bars)
 
 
 def open_side(
@@ -300,6 +316,14 @@ def open_side(
 def is_run(path: Path) -> bool:
     """Whether this is the folder of a training run."""
     return (path / "config.json").is_file() and (path / "checkpoints").is_dir()
+
+
+def networks_of(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """The networks that teach in a recipe as JSON; () if it does not say."""
+    try:
+        return parse_recipe(dict(recipe), "of a model").discriminator.network_names
+    except ConfigError:  # written by another version: what it says of networks is as good
+        return tuple(recipe.get("discriminator", {}).get("networks", ()))
 
 
 def run_of(model: Path) -> Path | None:

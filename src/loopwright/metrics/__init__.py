@@ -8,10 +8,11 @@ from loopwright.metrics.copies import Nearest, Novelty, nearest, novelty, novelt
 from loopwright.metrics.frechet import FadInf, fad, fad_inf, frechet_distance
 from loopwright.metrics.inception import InceptionScore, inception_score
 from loopwright.metrics.intervals import Interval, Spread, bootstrap, per_group
-from loopwright.metrics.kernel import kad, kid, median_distance
+from loopwright.metrics.kernel import kad, median_distance
 from loopwright.metrics.loops import LoopFeatures, compare_loops, loop_features, summarise
 from loopwright.metrics.music import MusicalFeatures, compare_music, musical_features, summarise_music
 from loopwright.metrics.neighbours import Prdc, density_coverage, prdc
+from loopwright.metrics.notes import NoteScores, match_notes, note_scores
 from loopwright.metrics.panel import FAMILIES, Kendall, Panel, family_of, kendall, rank_by_families
 from loopwright.metrics.pattern import Pattern, onsets_per_role, pattern_features
 from loopwright.metrics.pitch import KEY_NAMES, Heard, Key, Tuning, heard, key, tuning, tuning_of_rows
@@ -30,6 +31,7 @@ __all__ = [
     "MusicalFeatures",
     "Ndb",
     "Nearest",
+    "NoteScores",
     "Novelty",
     "Panel",
     "Pattern",
@@ -51,12 +53,13 @@ __all__ = [
     "kad",
     "kendall",
     "key",
-    "kid",
     "loop_features",
+    "match_notes",
     "median_distance",
     "musical_features",
     "ndb",
     "nearest",
+    "note_scores",
     "novelty",
     "novelty_from",
     "onsets_per_role",

@@ -11,10 +11,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from loopwright.arrays import Bool, Float64, Intp
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats, Matrix, as_pair, mean_of
+from loopwright.metrics.checks import Matrix, as_pair, mean_of
 
 _Z_5_PERCENT = 1.959963984540054  # two-sided 5% point of the normal distribution
 _CELLS = 4_000_000
@@ -53,7 +54,7 @@ def ndb(real: ArrayLike, fake: ArrayLike, *, bins: int = 100, whiten: bool = Fal
     return Ndb(count / bins, jensen_shannon(shares_a, shares_b), count, bins)
 
 
-def proportions_differ(p: Floats, n: int, q: Floats, m: int) -> NDArray[np.bool_]:
+def proportions_differ(p: Float64, n: int, q: Float64, m: int) -> Bool:
     """Two-sided z-test at 5% for each pair of proportions p (of n) and q (of m). Two empty or two full cells are equal."""
     pooled = (p * n + q * m) / (n + m)
     error = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
@@ -66,14 +67,14 @@ def jensen_shannon(p: ArrayLike, q: ArrayLike) -> float:
     a, b = a / a.sum(), b / b.sum()
     middle = (a + b) / 2
 
-    def against_middle(x: Floats) -> float:
+    def against_middle(x: Float64) -> float:
         some = x > 0
         return float((x[some] * np.log(x[some] / middle[some])).sum())
 
     return min(max(0.5 * (against_middle(a) + against_middle(b)), 0.0), math.log(2))
 
 
-def kmeans(x: Matrix, k: int, *, seed: int = 0, rounds: int = _ROUNDS) -> tuple[Matrix, NDArray[np.intp]]:
+def kmeans(x: Matrix, k: int, *, seed: int = 0, rounds: int = _ROUNDS) -> tuple[Matrix, Intp]:
     """Lloyd's k-means from k-means++ starts: centres (k, D) and labels (N,). A cell that empties takes the farthest item."""
     rng = np.random.default_rng(seed)
     centres = _plus_plus(x, k, rng)
@@ -97,7 +98,7 @@ def kmeans(x: Matrix, k: int, *, seed: int = 0, rounds: int = _ROUNDS) -> tuple[
     return centres, labels
 
 
-def assign(x: Matrix, centres: Matrix) -> NDArray[np.intp]:
+def assign(x: Matrix, centres: Matrix) -> Intp:
     """Index of the nearest centre for each row, (N,): one matrix product a block, |x|^2 left out as it decides nothing."""
     half = 0.5 * np.einsum("kd,kd->k", centres, centres)
     step = max(1, _CELLS // len(centres))

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from loopwright.arrays import Float32, Float64
 from loopwright.errors import InputError
 
-Floats = NDArray[np.float64]
 Matrix = NDArray[np.floating[Any]]  # float32 or float64, as it came: large sets are not copied whole
 
 _ROWS = 4096  # rows turned into float64 at a time
@@ -48,18 +48,18 @@ def as_pair(real: ArrayLike, fake: ArrayLike, *, least: int = 2) -> tuple[Matrix
     return a, b
 
 
-def blocks(matrix: Matrix, rows: int = _ROWS) -> Iterator[tuple[int, Floats]]:
+def blocks(matrix: Matrix, rows: int = _ROWS) -> Iterator[tuple[int, Float64]]:
     """Yield (first row, float64 copy of up to `rows` rows): arithmetic in float64 without a copy of the whole."""
     for start in range(0, len(matrix), rows):
         yield start, matrix[start : start + rows].astype(np.float64)
 
 
-def mean_of(matrix: Matrix) -> Floats:
+def mean_of(matrix: Matrix) -> Float64:
     """Mean of each column in float64."""
     return np.asarray(matrix.mean(axis=0, dtype=np.float64))
 
 
-def as_loops(values: ArrayLike, bars: int, rate_hz: float) -> NDArray[np.float32]:
+def as_loops(values: ArrayLike, bars: int, rate_hz: float) -> Float32:
     """Return `values` as finite mono loops (n, N) float32, or raise InputError. Silence is a loop like any other."""
     loops = np.asarray(values)
     if loops.ndim != 2 or loops.shape[1] < 2 or not np.issubdtype(loops.dtype, np.floating):

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.arrays import Complex64, Float32, Intp
 from loopwright.errors import InputError
 
 Array = NDArray[np.floating]
-Spectra = NDArray[np.complex64]
 
 _QUERIES, _ITEMS = 64, 256  # pairs in one block: 64 x 256 x T values
 QUANTILE = 0.99
@@ -27,9 +27,9 @@ QUANTILE = 0.99
 class Nearest(NamedTuple):
     """Each (n,): cosine -1..1 with the closest training item, its row, and the frames by which it must be rolled to fit."""
 
-    similarity: NDArray[np.float32]
-    item: NDArray[np.intp]
-    roll: NDArray[np.intp]
+    similarity: Float32
+    item: Intp
+    roll: Intp
 
 
 class Novelty(NamedTuple):
@@ -98,7 +98,7 @@ def novelty_from(held_out: Array, fake: Array) -> Novelty:
     return Novelty(float(np.mean(fake > threshold)), threshold, float(np.median(fake)), float(np.median(held_out)))
 
 
-def _spectra(log_mels: Array, centre: NDArray[np.float32]) -> Spectra:
+def _spectra(log_mels: Array, centre: Float32) -> Complex64:
     """Unit-norm, centred items in the frequency domain: (n, M, F) complex64."""
     x = log_mels.astype(np.float32) - centre
     x -= x.mean(axis=(1, 2), keepdims=True)

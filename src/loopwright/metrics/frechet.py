@@ -18,8 +18,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from loopwright.arrays import Float64
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats, Matrix, as_pair, blocks, mean_of
+from loopwright.metrics.checks import Matrix, as_pair, blocks, mean_of
 
 # Eigenvalues of L^T S_f L carry an absolute error of eps * largest, which the root magnifies for the smallest ones: fine while
 # they and the Cholesky diagonal span no more than these ratios, otherwise the singular values are taken directly.
@@ -84,7 +85,7 @@ def _close(jump: float, trace_a: float, trace_b: float, cross: float) -> float:
     return max(total, 0.0)
 
 
-def _covariance(x: Matrix, mean: Floats) -> Floats:
+def _covariance(x: Matrix, mean: Float64) -> Float64:
     out = np.zeros((x.shape[1], x.shape[1]))
     for _, block in blocks(x):
         block -= mean
@@ -93,10 +94,10 @@ def _covariance(x: Matrix, mean: Floats) -> Floats:
     return out
 
 
-def _cross_cholesky(cov_a: Floats, cov_b: Floats) -> float | None:
+def _cross_cholesky(cov_a: Float64, cov_b: Float64) -> float | None:
     """tr (A B)^(1/2) by Cholesky and symmetric eigenvalues; None where A or B is too close to singular for it."""
     try:
-        lower: Floats = np.asarray(np.linalg.cholesky(cov_a), dtype=np.float64)
+        lower: Float64 = np.asarray(np.linalg.cholesky(cov_a), dtype=np.float64)
     except np.linalg.LinAlgError:
         return None
     diagonal = np.diagonal(lower)
@@ -108,7 +109,7 @@ def _cross_cholesky(cov_a: Floats, cov_b: Floats) -> float | None:
     return float(np.sqrt(eigenvalues).sum())
 
 
-def _congruence(lower: Floats, cov: Floats) -> Floats:
+def _congruence(lower: Float64, cov: Float64) -> Float64:
     """The lower triangle of L^T S L (blocks above the diagonal stay 0): under half the arithmetic of two full products."""
     n = len(lower)
     edges = [*range(0, n, _PANEL), n]
@@ -120,7 +121,7 @@ def _congruence(lower: Floats, cov: Floats) -> Floats:
     return out
 
 
-def _factor(x: Matrix, mean: Floats) -> Floats:
+def _factor(x: Matrix, mean: Float64) -> Float64:
     """F with F^T F the covariance: (min(N, D), D). Tall sets are reduced block by block (R of [R; block] is R of all)."""
     width = x.shape[1]
     factor = np.zeros((0, width))
@@ -132,7 +133,7 @@ def _factor(x: Matrix, mean: Floats) -> Floats:
     return np.asarray(factor / np.sqrt(len(x) - 1), dtype=np.float64)
 
 
-def _root(cov: Floats) -> Floats:
+def _root(cov: Float64) -> Float64:
     values, vectors = np.linalg.eigh((cov + cov.T) / 2)
     return np.asarray(np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T)
 

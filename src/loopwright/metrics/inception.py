@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from loopwright.arrays import Float64
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats, as_matrix
+from loopwright.metrics.checks import as_matrix
 
 
 class InceptionScore(NamedTuple):
@@ -41,7 +42,7 @@ def inception_score(probabilities: ArrayLike, *, splits: int = 10, seed: int | N
     return InceptionScore(float(np.mean(scores)), float(np.std(scores)), _score(p))
 
 
-def _score(p: Floats) -> float:
+def _score(p: Float64) -> float:
     """exp(mean KL) of one split (N, C)."""
     marginal = p.mean(axis=0, keepdims=True)
     log_ratio = np.log(np.where(p > 0, p, 1.0)) - np.log(np.where(marginal > 0, marginal, 1.0))

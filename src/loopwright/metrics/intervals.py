@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.arrays import Intp
 from loopwright.errors import InputError
 
 Array = NDArray[np.generic]
@@ -162,7 +163,7 @@ def _named(value: float | Mapping[str, float]) -> dict[str, float]:
     return {"value": float(value)}
 
 
-def _plan(count: int, labels: Sequence[object] | None) -> list[NDArray[np.intp]]:
+def _plan(count: int, labels: Sequence[object] | None) -> list[Intp]:
     """Row numbers of each unit that is drawn as a whole."""
     if labels is None:
         units = [np.array([i]) for i in range(count)]
@@ -176,6 +177,6 @@ def _plan(count: int, labels: Sequence[object] | None) -> list[NDArray[np.intp]]
     return units
 
 
-def _half(units: list[NDArray[np.intp]], rng: np.random.Generator) -> NDArray[np.intp]:
+def _half(units: list[Intp], rng: np.random.Generator) -> Intp:
     chosen = rng.permutation(len(units))[: len(units) // 2]
     return np.sort(np.concatenate([units[i] for i in chosen]))

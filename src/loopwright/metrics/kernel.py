@@ -1,4 +1,4 @@
-"""Kernel distances: KAD (Gaussian kernel) and KID (cubic kernel), both the unbiased squared MMD.
+"""KAD: the unbiased squared MMD with a Gaussian kernel.
 
 MMD^2 = mean_{i != j} k(r_i, r_j) + mean_{i != j} k(f_i, f_j) - 2 mean_{i, j} k(r_i, f_j)  (Gretton et al. 2012, eq. 3).
 Its expectation does not depend on N, so small sets are noisy but not flattered; it can come out slightly below zero.
@@ -12,14 +12,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from loopwright.arrays import Float64
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats, Matrix, as_matrix, as_pair, mean_of
+from loopwright.metrics.checks import Matrix, as_matrix, as_pair, mean_of
 
 _ROWS = 2048  # rows of each side in one block of pairs (32 MB in float64)
 _MEDIAN_ROWS = 3000  # rows of the reference from which the median distance is taken
 KAD_SCALE = 100.0  # Chung et al., arXiv:2502.15602, report 100 times the squared MMD
 
-Kernel = Callable[[Floats, Floats], Floats]
+Kernel = Callable[[Float64, Float64], Float64]
 
 
 def kad(real: ArrayLike, fake: ArrayLike, *, bandwidth: float | None = None) -> float:
@@ -37,23 +38,12 @@ def kad(real: ArrayLike, fake: ArrayLike, *, bandwidth: float | None = None) -> 
             "more than half of the real items are identical, so KAD has no bandwidth. Remove duplicates or pass one."
         )
 
-    def gaussian(x: Floats, y: Floats) -> Floats:
+    def gaussian(x: Float64, y: Float64) -> Float64:
         gram = squared_distances(x, y)
         gram *= -1.0 / (2.0 * scale * scale)
         return np.exp(gram, out=gram)
 
     return KAD_SCALE * _mmd2(a, b, gaussian, centre)
-
-
-def kid(real: ArrayLike, fake: ArrayLike) -> float:
-    """Kernel inception distance: unbiased MMD^2 with k = (x.y / D + 1)^3, all items at once (arXiv:1801.01401)."""
-    a, b = as_pair(real, fake)
-    width = a.shape[1]
-
-    def cubic(x: Floats, y: Floats) -> Floats:
-        return np.asarray((x @ y.T / width + 1.0) ** 3)
-
-    return _mmd2(a, b, cubic, np.zeros(width))
 
 
 def median_distance(reference: ArrayLike) -> float:
@@ -69,7 +59,7 @@ def median_distance(reference: ArrayLike) -> float:
     return float(np.sqrt(np.median(squared_distances(x, x)[upper])))
 
 
-def squared_distances(x: Floats, y: Floats) -> Floats:
+def squared_distances(x: Float64, y: Float64) -> Float64:
     """Squared Euclidean distances (N, M) by one matrix product, never below zero."""
     out = x @ y.T
     out *= -2.0
@@ -78,7 +68,7 @@ def squared_distances(x: Floats, y: Floats) -> Floats:
     return np.asarray(np.maximum(out, 0.0, out=out))
 
 
-def _mmd2(a: Matrix, b: Matrix, kernel: Kernel, centre: Floats) -> float:
+def _mmd2(a: Matrix, b: Matrix, kernel: Kernel, centre: Float64) -> float:
     across = sum(
         kernel(x, y).sum() for i in _starts(a) for j in _starts(b) for x, y in [(_part(a, i, centre), _part(b, j, centre))]
     )
@@ -89,11 +79,11 @@ def _starts(x: Matrix) -> range:
     return range(0, len(x), _ROWS)
 
 
-def _part(x: Matrix, start: int, centre: Floats) -> Floats:
+def _part(x: Matrix, start: int, centre: Float64) -> Float64:
     return np.asarray(x[start : start + _ROWS] - centre, dtype=np.float64)
 
 
-def _mean_within(x: Matrix, kernel: Kernel, centre: Floats) -> float:
+def _mean_within(x: Matrix, kernel: Kernel, centre: Float64) -> float:
     """Mean of k over pairs of different rows; the diagonal is left out one by one, not assumed to be 1."""
     total = 0.0
     for i in _starts(x):

@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.arrays import Float64, Intp
 from loopwright.errors import InputError
 from loopwright.metrics.bins import jensen_shannon
-from loopwright.metrics.checks import Floats
 
 Array = NDArray[np.floating]
 
@@ -39,19 +39,19 @@ class LoopFeatures:
     steps: (n, 3, 16) onset histograms in low, mid, high bands, each of sum 1 (0 if the band is silent).
     """
 
-    wrap: Floats
-    seam: Floats
-    end_db: Floats
-    beat: Floats
-    half_bar: Floats
-    bar: Floats
-    grid: Floats
-    steps: Floats
+    wrap: Float64
+    seam: Float64
+    end_db: Float64
+    beat: Float64
+    half_bar: Float64
+    bar: Float64
+    grid: Float64
+    steps: Float64
 
     def __len__(self) -> int:
         return len(self.wrap)
 
-    def __getitem__(self, rows: NDArray[np.intp]) -> LoopFeatures:
+    def __getitem__(self, rows: Intp) -> LoopFeatures:
         return LoopFeatures(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     @staticmethod
@@ -95,13 +95,13 @@ def loop_features(waveforms: Array, log_mels: Array, *, bars: int, edges: tuple[
     )
 
 
-def flux(log_mels: Array) -> Floats:
+def flux(log_mels: Array) -> Float64:
     """Rise of each band over the frame before, wrapping, silence clipped at -60 dB: (n, M, T) -> (n, M, T), decades."""
     x = np.maximum(log_mels.astype(np.float64), _FLOOR)
     return np.asarray(np.maximum(x - np.roll(x, 1, axis=2), 0.0))
 
 
-def wrap_jump(waveforms: Array) -> Floats:
+def wrap_jump(waveforms: Array) -> Float64:
     """Share of the steps inside the loop that are smaller than the step across its seam, ties counting half. (n, N) -> (n,)."""
     out = np.empty(len(waveforms))
     for i, x in enumerate(waveforms):
@@ -111,7 +111,7 @@ def wrap_jump(waveforms: Array) -> Floats:
     return out
 
 
-def end_level(waveforms: Array, bars: int = 1) -> Floats:
+def end_level(waveforms: Array, bars: int = 1) -> Float64:
     """Level of the last 1/32 bar against that of the whole loop in dB, (n, N) -> (n,); 0 for silence, at least -120."""
     x = waveforms.astype(np.float64) ** 2
     tail = max(1, round(x.shape[1] / bars * _END_SHARE))
@@ -120,7 +120,7 @@ def end_level(waveforms: Array, bars: int = 1) -> Floats:
     return np.asarray(10 * np.log10(np.maximum(ratio, 1e-12)))
 
 
-def seam_flux(envelope: Floats, beat_frames: int) -> Floats:
+def seam_flux(envelope: Float64, beat_frames: int) -> Float64:
     """log2 of the flux near the seam over its mean near the other beats; near is an eighth beat either way. (n, T) -> (n,)."""
     reach = beat_frames // 8
     around = sum(np.roll(envelope, shift, axis=1) for shift in range(-reach, reach + 1))
@@ -129,7 +129,7 @@ def seam_flux(envelope: Floats, beat_frames: int) -> Floats:
     return np.asarray(np.log2((beats[:, 0] + tiny) / (beats[:, 1:].mean(axis=1) + tiny)))
 
 
-def periodicity(envelope: Floats, lag: int) -> Floats:
+def periodicity(envelope: Float64, lag: int) -> Float64:
     """Circular autocorrelation coefficient at `lag` frames of an onset envelope smoothed over 5 frames. (n, T) -> (n,)."""
     smooth = sum(w * np.roll(envelope, s, axis=1) for s, w in zip(range(-2, 3), (1, 2, 3, 2, 1), strict=True))
     x = smooth - np.asarray(smooth).mean(axis=1, keepdims=True)
@@ -138,14 +138,14 @@ def periodicity(envelope: Floats, lag: int) -> Floats:
     return np.asarray(np.divide(product, power, out=np.zeros(len(x)), where=power > 1e-12))
 
 
-def grid_sharpness(envelope: Floats, step_frames: int) -> Floats:
+def grid_sharpness(envelope: Float64, step_frames: int) -> Float64:
     """Mean resultant length of onset energy's phase within its step: 1 all at one place, 0 spread evenly. (n, T) -> (n,)."""
     turn = np.exp(2j * np.pi * np.arange(envelope.shape[1]) / step_frames)
     total = envelope.sum(axis=1)
     return np.asarray(np.divide(np.abs(envelope @ turn), total, out=np.zeros(len(total)), where=total > 1e-12))
 
 
-def step_histogram(envelope: Floats, step_frames: int) -> Floats:
+def step_histogram(envelope: Float64, step_frames: int) -> Float64:
     """Onset energy nearest to each of the 16 steps, summed over bars, sum 1: (n, T) -> (n, 16)."""
     centred = np.roll(envelope, step_frames // 2, axis=1)  # a step owns the frames half a step to either side
     steps = centred.reshape(len(envelope), -1, STEPS, step_frames).sum(axis=(1, 3))
@@ -197,7 +197,7 @@ def compare_loops(real: LoopFeatures, fake: LoopFeatures) -> dict[str, float]:
     return out | {f"onset_jsd_{band}": value for band, value in bands.items()}
 
 
-def kolmogorov_smirnov(real: Floats, fake: Floats) -> float:
+def kolmogorov_smirnov(real: Float64, fake: Float64) -> float:
     """Largest gap between two empirical distribution functions, 0..1."""
     if not len(real) or not len(fake):
         raise InputError("a distance between distributions needs items on both sides.")

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from loopwright.arrays import Float32, Float64, Int64, Intp
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats, as_loops
+from loopwright.metrics.checks import as_loops
 from loopwright.metrics.loops import kolmogorov_smirnov
 from loopwright.metrics.pattern import onsets_of, pattern_of
 from loopwright.metrics.pitch import KEY_NAMES, heard, key, tuning
@@ -44,30 +45,30 @@ class MusicalFeatures:
     in_key, entropy: see `pitch.Key`. key (-1: none) and key_fits are whole numbers.
     """
 
-    tuning_r: Floats
-    tuning_offset: Floats
-    note_share: Floats
-    notes: Floats
-    peak: Floats
-    struck: Floats
-    in_key: Floats
-    entropy: Floats
-    rise_db: Floats
-    attack_db: Floats
-    crest_db: Floats
-    level_db: Floats
-    early: Floats
-    pre_db: Floats
-    onsets: Floats
-    grid_ms: Floats
-    swing: Floats
-    key: NDArray[np.int64]
-    key_fits: NDArray[np.int64]
+    tuning_r: Float64
+    tuning_offset: Float64
+    note_share: Float64
+    notes: Float64
+    peak: Float64
+    struck: Float64
+    in_key: Float64
+    entropy: Float64
+    rise_db: Float64
+    attack_db: Float64
+    crest_db: Float64
+    level_db: Float64
+    early: Float64
+    pre_db: Float64
+    onsets: Float64
+    grid_ms: Float64
+    swing: Float64
+    key: Int64
+    key_fits: Int64
 
     def __len__(self) -> int:
         return len(self.level_db)
 
-    def __getitem__(self, rows: NDArray[np.intp]) -> MusicalFeatures:
+    def __getitem__(self, rows: Intp) -> MusicalFeatures:
         return MusicalFeatures(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     @property
@@ -110,7 +111,7 @@ def musical_features(
     return parts[0] if len(parts) == 1 else MusicalFeatures.join(parts)
 
 
-def _measure(loops: NDArray[np.float32], rate_hz: int, bars: int, posteriors: Sequence[Array] | None) -> MusicalFeatures:
+def _measure(loops: Float32, rate_hz: int, bars: int, posteriors: Sequence[Array] | None) -> MusicalFeatures:
     onsets = onsets_of(loops, rate_hz)
     length_s = loops.shape[1] / rate_hz
     steps = pattern_of(onsets, len(loops), 1000 * length_s, bars)
@@ -166,6 +167,6 @@ def compare_music(real: MusicalFeatures, fake: MusicalFeatures) -> dict[str, flo
     return out
 
 
-def _median(values: Floats) -> float:
+def _median(values: Float64) -> float:
     some = values[np.isfinite(values)]
     return float(np.median(some)) if len(some) else np.nan

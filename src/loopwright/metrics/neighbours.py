@@ -20,16 +20,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from loopwright.arrays import Float32, Float64, Intp
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats, Matrix, as_pair, mean_of
+from loopwright.metrics.checks import Matrix, as_pair, mean_of
 
 _CELLS = 2_000_000  # distances held at a time: 8 MB in float32
 _FIRST = 4096  # items that a first bound of the radius comes from
 _PAIRS = 65_536  # pairs looked at again at a time, times the width
-
-Index = NDArray[np.intp]
 
 
 class Prdc(NamedTuple):
@@ -83,9 +82,9 @@ class _Side:
     """
 
     rows: Matrix
-    narrow: NDArray[np.float32]
-    squares: Floats
-    slack: Floats
+    narrow: Float32
+    squares: Float64
+    slack: Float64
 
 
 def _prepare(real: ArrayLike, fake: ArrayLike, k: int, fake_least: int) -> tuple[_Side, _Side]:
@@ -103,14 +102,14 @@ def _prepare(real: ArrayLike, fake: ArrayLike, k: int, fake_least: int) -> tuple
     return _side(a, centre), _side(b, centre)
 
 
-def _side(x: Matrix, centre: Floats) -> _Side:
+def _side(x: Matrix, centre: Float64) -> _Side:
     narrow = np.empty(x.shape, dtype=np.float32)
     np.subtract(x, centre, out=narrow, casting="unsafe")
     squares = np.einsum("nd,nd->n", narrow, narrow).astype(np.float64)
     return _Side(x, narrow, squares, 2.0 * (x.shape[1] + 12) * 2.0**-24 * squares)
 
 
-def _distances(a: _Side, b: _Side) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def _distances(a: _Side, b: _Side) -> Iterator[tuple[int, Float32]]:
     """Yield (first row of a, block of lower bounds of the squared distances to all of b), float32."""
     right = np.hstack([b.narrow, np.ones((len(b.rows), 1), np.float32), _low(b)]).T
     step = max(1, _CELLS // len(b.rows))
@@ -120,11 +119,11 @@ def _distances(a: _Side, b: _Side) -> Iterator[tuple[int, NDArray[np.float32]]]:
         yield start, np.hstack([-2 * left, _low(a)[part], np.ones((len(left), 1), np.float32)]) @ right
 
 
-def _low(x: _Side) -> NDArray[np.float32]:
+def _low(x: _Side) -> Float32:
     return (x.squares - x.slack).astype(np.float32)[:, None]
 
 
-def _exact(a: _Side, b: _Side, rows: Index, columns: Index) -> Floats:
+def _exact(a: _Side, b: _Side, rows: Intp, columns: Intp) -> Float64:
     """Squared distances of chosen pairs, by differences in float64."""
     out = np.empty(len(rows))
     step = max(1, _PAIRS * 16 // a.rows.shape[1])
@@ -135,7 +134,7 @@ def _exact(a: _Side, b: _Side, rows: Index, columns: Index) -> Floats:
     return out
 
 
-def _inside(low: NDArray[np.float32], a: _Side, b: _Side, start: int, radius: Floats) -> tuple[Index, Index]:
+def _inside(low: Float32, a: _Side, b: _Side, start: int, radius: Float64) -> tuple[Intp, Intp]:
     """Pairs of a block with distance < radius (broadcast): rows (from 0 in the block) and columns."""
     # Rounding the radius up to float32 cannot lose a pair; who is in for sure is settled below in float64.
     upper = np.nextafter(radius.astype(np.float32), np.float32(np.inf))
@@ -147,7 +146,7 @@ def _inside(low: NDArray[np.float32], a: _Side, b: _Side, start: int, radius: Fl
     return rows[keep], columns[keep]
 
 
-def _radii(x: _Side, k: int) -> Floats:
+def _radii(x: _Side, k: int) -> Float64:
     """Squared distance from each row to its k-th nearest other row, (N,) float64."""
     radii = np.empty(len(x.rows))
     for start, low in _distances(x, x):
@@ -173,5 +172,5 @@ def _radii(x: _Side, k: int) -> Floats:
     return radii
 
 
-def _count_different(rows: Index, limit: int) -> int:
+def _count_different(rows: Intp, limit: int) -> int:
     return int(np.count_nonzero(np.bincount(rows, minlength=limit)))

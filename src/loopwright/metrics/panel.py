@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from loopwright.arrays import Bool, Float64
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "AudioSet tagging": ("yamnet", "vggish"),
@@ -54,10 +54,10 @@ class Panel:
 
     rows: tuple[str, ...]
     families: tuple[str, ...]
-    ranks: Floats
-    taught: NDArray[np.bool_]
-    overall: Floats
-    fair: Floats
+    ranks: Float64
+    taught: Bool
+    overall: Float64
+    fair: Float64
     kendall: dict[tuple[str, str], Kendall]
     agreed: tuple[tuple[str, str], ...]
 
@@ -114,7 +114,7 @@ def rank_by_families(
     return Panel(tuple(rows), names, ranks, taught, _mean(ranks), fair, pairs, _agreed(tuple(rows), ranks, taught))
 
 
-def rank(values: ArrayLike) -> Floats:
+def rank(values: ArrayLike) -> Float64:
     """Ranks from 1 (smallest) of (R,), equal values sharing their mean rank; NaN stays NaN and is not counted."""
     x = np.asarray(values, dtype=np.float64)
     out = np.full(len(x), np.nan)
@@ -182,7 +182,7 @@ def _orders(n: int) -> NDArray[np.int8]:
     return out
 
 
-def _agreed(rows: tuple[str, ...], ranks: Floats, taught: NDArray[np.bool_]) -> tuple[tuple[str, str], ...]:
+def _agreed(rows: tuple[str, ...], ranks: Float64, taught: Bool) -> tuple[tuple[str, str], ...]:
     out = []
     for i, j in combinations(range(len(rows)), 2):
         asked = ~taught[:, i] & ~taught[:, j] & np.isfinite(ranks[:, i]) & np.isfinite(ranks[:, j])
@@ -194,7 +194,7 @@ def _agreed(rows: tuple[str, ...], ranks: Floats, taught: NDArray[np.bool_]) -> 
     return tuple(out)
 
 
-def _mean(values: Floats) -> Floats:
+def _mean(values: Float64) -> Float64:
     """Mean over the first axis of what is finite; NaN where nothing is."""
     some = np.isfinite(values)
     total, number = np.where(some, values, 0.0).sum(axis=0), some.sum(axis=0)

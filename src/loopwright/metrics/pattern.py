@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from loopwright.arrays import Float32, Float64, Intp
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats, as_loops
+from loopwright.metrics.checks import as_loops
 
 Array = NDArray[np.floating[Any]]
 STEPS = 16
@@ -26,9 +27,9 @@ _FLOOR, _FAINT = 1e-8, 1e-3  # of the loudest block of the loop, -80 dB, and of 
 class Onsets(NamedTuple):
     """Onsets of n loops as one list: which `loop` (sorted), the `block` (1 ms) it begins in, and its level in dB."""
 
-    loop: NDArray[np.intp]
-    block: NDArray[np.intp]
-    level_db: Floats
+    loop: Intp
+    block: Intp
+    level_db: Float64
 
 
 class Pattern(NamedTuple):
@@ -37,9 +38,9 @@ class Pattern(NamedTuple):
     two a bar on second sixteenths).
     """
 
-    onsets: Floats
-    grid_ms: Floats
-    swing: Floats
+    onsets: Float64
+    grid_ms: Float64
+    swing: Float64
 
 
 def block_power(waveforms: Array, rate_hz: float) -> Array:
@@ -66,7 +67,7 @@ def find_onsets(waveforms: ArrayLike, rate_hz: int, *, bars: int = 1) -> Onsets:
     return onsets_of(as_loops(waveforms, bars, rate_hz), rate_hz)
 
 
-def onsets_of(loops: NDArray[np.float32], rate_hz: int) -> Onsets:
+def onsets_of(loops: Float32, rate_hz: int) -> Onsets:
     """`find_onsets` for loops that were checked."""
     change = np.empty_like(loops)
     np.subtract(loops[:, 1:], loops[:, :-1], out=change[:, 1:])
@@ -114,7 +115,7 @@ def pattern_of(onsets: Onsets, loops: int, length_ms: float, bars: int) -> Patte
     return Pattern(np.where(number > 0, number / bars, np.nan), distance, 50 * (1 + late))
 
 
-def onsets_per_role(stems: ArrayLike, rate_hz: int, *, bars: int = 1) -> Floats:
+def onsets_per_role(stems: ArrayLike, rate_hz: int, *, bars: int = 1) -> Float64:
     """Onsets a bar in each stem of loops whose roles are known: (n, R, N) -> (n, R). A silent stem has 0: it plays nothing."""
     x = np.asarray(stems)
     if x.ndim != 3:
@@ -137,7 +138,7 @@ def circular_maximum(values: Array, reach: int) -> Array:
     return wrapped
 
 
-def _mean(values: Floats, loop: NDArray[np.intp], loops: int, least: int) -> Floats:
+def _mean(values: Float64, loop: Intp, loops: int, least: int) -> Float64:
     """Mean of each loop's values; NaN where there are fewer than `least`."""
     number = np.bincount(loop, minlength=loops)
     total = np.bincount(loop, values, minlength=loops)

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from loopwright.arrays import Float64, Int64
 from loopwright.audio.constantq import ConstantQ
-from loopwright.audio.keys import MODES, TONICS, fit_keys
+from loopwright.audio.key_fit import MODES, TONICS, fit_keys
 from loopwright.errors import InputError
-from loopwright.metrics.checks import Floats, as_loops
+from loopwright.metrics.checks import as_loops
 
 Array = NDArray[np.floating[Any]]
 
@@ -37,8 +38,8 @@ class Tuning(NamedTuple):
     cents from A440, -50 to 50 (of no meaning where r is near 0: then it is anywhere). NaN for loops without partials.
     """
 
-    r: Floats
-    offset: Floats
+    r: Float64
+    offset: Float64
 
 
 class Heard(NamedTuple):
@@ -48,10 +49,10 @@ class Heard(NamedTuple):
     posterior. onsets: notes struck a bar. A loop without notes has zeros: here nothing heard is the figure.
     """
 
-    share: Floats
-    notes: Floats
-    peak: Floats
-    onsets: Floats
+    share: Float64
+    notes: Float64
+    peak: Float64
+    onsets: Float64
 
 
 class Key(NamedTuple):
@@ -62,10 +63,10 @@ class Key(NamedTuple):
     to log2 12. NaN for loops without notes (fits: 0).
     """
 
-    number: NDArray[np.int64]
-    in_key: Floats
-    fits: NDArray[np.int64]
-    entropy: Floats
+    number: Int64
+    in_key: Float64
+    fits: Int64
+    entropy: Float64
 
     @property
     def names(self) -> list[str]:
@@ -138,7 +139,7 @@ def heard(notes: Array, onsets: Array, *, bars_heard: float = 1.0) -> Heard:
     )
 
 
-def pitch_classes(notes: Array) -> Floats:
+def pitch_classes(notes: Array) -> Float64:
     """Share of note mass (posteriors above 0.5, summed) in each pitch class from C on. (n, U, 88) -> (n, 12), NaN without."""
     x = _posteriors(notes)
     mass = np.where(x > THRESHOLD, x, 0).sum(axis=1, dtype=np.float64)

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from loopwright.metrics.checks import Floats, as_loops
+from loopwright.arrays import Float32, Float64, Intp
+from loopwright.metrics.checks import as_loops
 from loopwright.metrics.pattern import Onsets, block_power, circular_maximum, onsets_of
 
 Array = NDArray[np.floating[Any]]
@@ -35,12 +36,12 @@ class Punch(NamedTuple):
     pre_db: level 2 to 10 ms before a hit against the loudest block of its first 20 ms, median over hits. Both NaN without hits.
     """
 
-    rise_db: Floats
-    attack_db: Floats
-    crest_db: Floats
-    level_db: Floats
-    early: Floats
-    pre_db: Floats
+    rise_db: Float64
+    attack_db: Float64
+    crest_db: Float64
+    level_db: Float64
+    early: Float64
+    pre_db: Float64
 
 
 def punch_features(waveforms: ArrayLike, rate_hz: int, *, bars: int = 1) -> Punch:
@@ -49,7 +50,7 @@ def punch_features(waveforms: ArrayLike, rate_hz: int, *, bars: int = 1) -> Punc
     return punch_of(loops, rate_hz, bars, onsets_of(loops, rate_hz))
 
 
-def punch_of(loops: NDArray[np.float32], rate_hz: int, bars: int, onsets: Onsets) -> Punch:
+def punch_of(loops: Float32, rate_hz: int, bars: int, onsets: Onsets) -> Punch:
     """`punch_features` of loops that were checked and whose onsets are known."""
     power = block_power(loops, rate_hz)
     top = power.max(axis=1, keepdims=True)
@@ -74,7 +75,7 @@ def punch_of(loops: NDArray[np.float32], rate_hz: int, bars: int, onsets: Onsets
     )
 
 
-def _steepest(rise: Array, count: int) -> Floats:
+def _steepest(rise: Array, count: int) -> Float64:
     """Mean of the `count` largest finite values of each row; NaN in a row without any."""
     count = min(count, rise.shape[1])
     best = np.partition(rise, rise.shape[1] - count, axis=1)[:, -count:].astype(np.float64)
@@ -83,7 +84,7 @@ def _steepest(rise: Array, count: int) -> Floats:
     return np.divide(total, some.sum(axis=1), out=np.full(len(rise), np.nan), where=some.any(axis=1))
 
 
-def _hits(power: Array, level: Array, onsets: Onsets) -> tuple[Floats, Floats]:
+def _hits(power: Array, level: Array, onsets: Onsets) -> tuple[Float64, Float64]:
     """Share of energy that is early, and level before the hit: medians over the hits of each loop."""
     n, count = power.shape
     early, pre = np.full(n, np.nan), np.full(n, np.nan)
@@ -102,7 +103,7 @@ def _hits(power: Array, level: Array, onsets: Onsets) -> tuple[Floats, Floats]:
     return early, pre
 
 
-def _gaps(onsets: Onsets, count: int) -> NDArray[np.intp]:
+def _gaps(onsets: Onsets, count: int) -> Intp:
     """Blocks from each onset to the next of its loop, round the circle."""
     gaps = np.empty(len(onsets.block), dtype=np.intp)
     for _, first, last in _runs(onsets.loop):
@@ -111,7 +112,7 @@ def _gaps(onsets: Onsets, count: int) -> NDArray[np.intp]:
     return gaps
 
 
-def _runs(loop: NDArray[np.intp]) -> list[tuple[int, int, int]]:
+def _runs(loop: Intp) -> list[tuple[int, int, int]]:
     """(loop, first, last + 1) of each run of equal numbers."""
     starts = np.flatnonzero(np.diff(loop, prepend=-1))
     return [(int(loop[a]), int(a), int(b)) for a, b in zip(starts, [*starts[1:], len(loop)], strict=True)]

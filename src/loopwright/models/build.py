@@ -34,6 +34,11 @@ def build_generator(sizes: GeneratorSizes, mean: Tensor, std: Tensor) -> StyledG
                 "Prepare the loops with --repr tone48, or choose another recipe."
             )
         return PitchGridGenerator(mean=mean, std=std, channels=config.channels, circular=config.circular, **own)
+    if sizes.bands != 128:
+        raise ConfigError(
+            f"generator.kind 'pattern-kit' draws log-mels of 128 bands, the data has {sizes.bands} bands. "
+            "Prepare the loops with --repr loop48, or choose another recipe."
+        )
     kit = PatternKit(n_mels=sizes.bands, **own)
     kit.mean.copy_(mean)
     kit.std.copy_(std)

@@ -8,6 +8,18 @@ from pydantic import BaseModel, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from loopwright.errors import ConfigError
 
+SCORE_SCALES = 4  # of five: a pitch grid's score is written at half the frame rate, which is a 128th of a bar
+ROLES, LAYERS = 13, 2  # of a kit: instruments, and one-shots of each by velocity
+KIT_FRAMES = 96  # lags of a one-shot
+FRAMES_PER_S = 128.0
+TAIL_S = (0.15, 0.5, 1.5, 4.5)  # times in which the continuations of a one-shot fall by 60 dB
+QUIETEST = 1e-6  # activation below which a role does not sound
+SOFTEST = 0.05  # velocity below which a hit of a made pattern is none (-39 dB)
+SOFT_FLOOR = 1e-11  # power added to a pitch grid's rows before the logarithm: a soft floor at 3e-6, below the data's own
+PATTERN_CHANNELS, PATTERN_STEPS = (256, 256), 32  # of a pattern made from a latent; steps a bar
+KIT_CHANNELS = (192, 192, 192, 160, 128)
+ROOM_CHANNELS = (128, 128, 128, 96, 64)
+
 
 class GeneratorConfig(BaseModel, frozen=True, extra="forbid"):
     """Size and form of the generator, see `models.generator`, `models.pitch_grid` and `models.pattern_kit`."""
@@ -36,25 +48,55 @@ class GeneratorSizes(BaseModel, frozen=True, extra="forbid"):
     classes: int = 0  # labels of a conditional generator
 
     def model_post_init(self, _: Any) -> None:
-        growth = 2 ** (len(self.config.channels) - 1)
-        if self.frames % growth or (self.config.dims == 2 and self.bands % growth):
+        kit = self.config.kind == "pattern-kit"
+        growth = PATTERN_STEPS if kit else 2 ** (len(self.config.channels) - 1)
+        two = self.config.kind == "log-mel" and self.config.dims == 2
+        if self.frames % growth or (two and self.bands % growth) or (kit and self.frames < KIT_FRAMES):
+            needed = "a pattern-kit generator needs" if kit else f"{len(self.config.channels)} generator.channels need"
             raise ConfigError(
-                f"{len(self.config.channels)} generator.channels need log-mels of a multiple of {growth} cells, "
+                f"{needed} log-mels of a multiple of {growth} cells, "
                 f"the data has {self.bands} bands and {self.frames} frames. Give fewer generator.channels."
             )
 
     @property
+    def borders(self) -> tuple[int, ...]:
+        """Style inputs at which another part of what is drawn begins: after the pattern or score the sound, and so on.
+
+        () for a generator of log-mels, (score | sound) of a pitch grid, (pattern | kit | room) of a kit. A generator that is
+        given its pattern has no style inputs for it: its first border is 0.
+        """
+        scales = len(self.config.channels)
+        if self.config.kind == "log-mel":
+            return ()
+        if self.config.kind == "pitch-grid":
+            return (0,) if self.config.given else (2 * min(SCORE_SCALES, scales - 1) - 1,)
+        first = 0 if self.config.given else 2 * len(PATTERN_CHANNELS)
+        return first, first + 2 * len(KIT_CHANNELS)
+
+    @property
     def n_styles(self) -> int:
         """Style inputs: two a scale, as StyleGAN2 counts them."""
+        if self.config.kind == "pattern-kit":
+            return self.borders[1] + 2 * len(ROOM_CHANNELS)
         return 2 * len(self.config.channels)
 
     def noise_shapes(self, turns: int = 1) -> list[tuple[int, int]]:
         """(mel, time) sizes of the noise maps for so many turns of the circle, in the order the synthesis takes them."""
-        two, scales = self.config.dims == 2, len(self.config.channels)
-        growth = 2 ** (scales - 1)
-        m, t = (self.bands // growth if two else 1), self.frames // growth * turns
-        shapes = [(m, t)]
-        for _ in range(scales - 1):
-            m, t = (m * 2 if two else m), t * 2
-            shapes += [(m, t), (m, t)]
+        if self.config.kind == "pattern-kit":
+            made = [] if self.config.given else _lengths(PATTERN_STEPS, len(PATTERN_CHANNELS), turns)
+            kit, room = _lengths(KIT_FRAMES, len(KIT_CHANNELS)), _lengths(self.frames, len(ROOM_CHANNELS), turns)
+            return [(1, t) for t in made] + [(ROLES, t) for t in kit] + [(1, t) for t in room]
+        scales = len(self.config.channels)
+        two = self.config.dims == 2 and self.config.kind == "log-mel"
+        bands = self.bands >> (scales - 1) if two else 1
+        shapes = []
+        for i, t in enumerate(_lengths(self.frames, scales, turns)):
+            scale = (i + 1) // 2
+            shapes.append((bands << scale if two else bands, t))
         return shapes
+
+
+def _lengths(frames: int, scales: int, turns: int = 1) -> list[int]:
+    """Lengths in time of the noise maps of a trunk that ends at so many frames: one for its first scale, two a further one."""
+    first = (frames >> (scales - 1)) * turns
+    return [first] + [first << i for i in range(1, scales) for _ in range(2)]

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError
 
+from loopwright.arrays import Float32
 from loopwright.config import Representation, parse_representation
 from loopwright.errors import ConfigError, InputError
 from loopwright.files import load_arrays
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 LONGEST_HEADER = 16 << 20  # bytes; a model's own takes some thousand
-
-Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

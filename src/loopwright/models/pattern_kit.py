@@ -30,18 +30,19 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from loopwright.audio.drum_events import ROLE_INDEX, Hit, layer_weights
+from loopwright.models import config
+from loopwright.models.config import FRAMES_PER_S, QUIETEST, SOFTEST, TAIL_S
 from loopwright.models.generator import StyledGenerator
 from loopwright.models.layers import EqualLinear, Mapping
+from loopwright.models.patterns import Grid, hits_of
 from loopwright.models.trunk import Trunk
 
 LN10 = math.log(10)
 KIT_LOW, KIT_HIGH, KIT_START, KIT_FALL = -5.0, 1.0, -1.6, 3.0  # decades; a fresh one-shot falls by KIT_FALL over its frames
 REST_LOW, REST_HIGH, REST_START = -5.0, -1.0, -3.8
 GAIN_DECADES = 0.07  # 1.4 dB: how far the network may change a hit
-TAIL_S = (0.15, 0.5, 1.5, 4.5)  # times in which the continuations of a one-shot fall by 60 dB
-FRAMES_PER_S = 128.0
-GRID = 32  # steps a bar of the pattern made from a latent
-QUIETEST = 1e-6  # activation below which a role does not sound
+GRID = config.PATTERN_STEPS  # steps a bar of the pattern made from a latent
 
 
 def offset_for(start: Tensor, low: float, high: float) -> Tensor:
@@ -69,6 +70,7 @@ class Parts:
         kit: (N, L, M, K) powers of the one-shots.
         tails: (N, L, E) shares of the exponential continuations after the last lag; they sum to 1.
         residual: (B, M, T) powers.
+        gains: (N, L, T) what the network made of the pattern: factors within 1.4 dB that `pattern` has in it.
         velocity, offset: (B, R, D) of a pattern made from a latent: 0..1, and steps; None if the pattern was given.
     """
 
@@ -78,6 +80,7 @@ class Parts:
     kit: Tensor
     tails: Tensor
     residual: Tensor
+    gains: Tensor
     velocity: Tensor | None = None
     offset: Tensor | None = None
 
@@ -100,6 +103,23 @@ class Parts:
     def power(self) -> Tensor:
         """Power of the whole loop: (B, M, T)."""
         return convolve(self, len(self.residual)) + self.residual
+
+    def made_hits(self, item: int) -> list[Hit]:
+        """The hits of a pattern that was made from a latent, without those too soft to hear. Starts in bars."""
+        assert self.velocity is not None
+        assert self.offset is not None
+        velocity, offset = self.velocity[item : item + 1].cpu(), self.offset[item : item + 1].cpu()
+        return hits_of(Grid(velocity > SOFTEST, velocity, offset))[0]
+
+    def hit_weights(self, item: int, hits: Sequence[Hit], bar_frames: int) -> list[tuple[float, float]]:
+        """Amplitudes (soft, hard) of hits with the network's gains, for `audio.placing`."""
+        out = []
+        for hit in hits:
+            (voice,) = ((self.items == item) & (self.roles == ROLE_INDEX[hit.role])).nonzero()[:, 0].tolist()
+            frame = round(hit.start * bar_frames) % self.gains.shape[-1]
+            gains = self.gains[voice, :, frame].tolist()
+            out.append((layer_weights(hit.velocity)[0] * gains[0], layer_weights(hit.velocity)[1] * gains[1]))
+        return out
 
     def residual_share(self) -> Tensor:
         """Share of the residual in the power of the whole, a number for each item: (B,)."""
@@ -173,7 +193,7 @@ class PatternKit(StyledGenerator):
     Style layers: the pattern's up to `borders[0]`, the kit's up to `borders[1]`, then those of the room (residual and gains).
     """
 
-    layers = 2
+    layers = config.LAYERS
     mean: Tensor
     std: Tensor
     spread: Tensor
@@ -186,11 +206,11 @@ class PatternKit(StyledGenerator):
         n_mels: int,
         frames: int,
         given: bool = True,
-        roles: int = 13,
-        kit_frames: int = 96,
-        pattern_channels: Sequence[int] = (256, 256),
-        kit_channels: Sequence[int] = (192, 192, 192, 160, 128),
-        room_channels: Sequence[int] = (128, 128, 128, 96, 64),
+        roles: int = config.ROLES,
+        kit_frames: int = config.KIT_FRAMES,
+        pattern_channels: Sequence[int] = config.PATTERN_CHANNELS,
+        kit_channels: Sequence[int] = config.KIT_CHANNELS,
+        room_channels: Sequence[int] = config.ROOM_CHANNELS,
         residual_bands: int = 32,
         z_dim: int = 64,
         w_dim: int = 128,
@@ -273,13 +293,15 @@ class PatternKit(StyledGenerator):
             styles[items], roles, [None if x is None else x[items, :, roles][:, :, None] for x in kit_noise]
         )
         gains, rest = room.split([self.roles * self.layers, room.shape[1] - self.roles * self.layers], dim=1)
-        gains = (GAIN_DECADES * LN10 * torch.tanh(gains)).exp().unflatten(1, (self.roles, self.layers))  # type: ignore[no-untyped-call]
+        gains = gains.reshape(len(gains), self.roles, self.layers, -1)[items, roles]
+        gains = (GAIN_DECADES * LN10 * torch.tanh(gains)).exp()
         return Parts(
-            pattern=(pattern * gains)[items, roles],
+            pattern=pattern[items, roles] * gains,
             items=items,
             roles=roles,
             kit=kit,
             tails=tails,
+            gains=gains,
             residual=power(self.spread @ rest, 1.0, rest.new_zeros(()), self.rest_start, REST_LOW, REST_HIGH),
             velocity=velocity,
             offset=offset,

@@ -23,13 +23,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loopwright.audio.pitchgrid import PitchGrid
+from loopwright.models.config import SCORE_SCALES, SOFT_FLOOR
 from loopwright.models.generator import Generator, ToMel
 from loopwright.models.kernels import pad_cylinder
 from loopwright.models.layers import leaky, upsample
 
-SCORE_SCALES = 4  # of five: a score is written at half the frame rate, which is a 128th of a bar
 FAINT = 3e-4  # what a pitch without a note is let through by, so that a score's silence is not a wall
-SOFT_FLOOR = 1e-11  # power added before the logarithm: a soft floor at 3e-6, below the data's own
 
 
 class Parts(NamedTuple):

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from loopwright.errors import InputError
-from loopwright.studio.engine import RATE_HZ, Engine, public
+from loopwright.studio.engine import PAGE_RATE_HZ, Engine, public
 from loopwright.studio.guard import Guard
 from loopwright.studio.jobs import FINISHED, Job, Jobs
 from loopwright.studio.openapi import Endpoint, describe
@@ -54,7 +54,7 @@ class Studio:
 
     async def health(self, _: Request) -> Response:
         """Alive, and how busy."""
-        return JSONResponse({"status": "ok", "version": version("loopwright"), "rate_hz": RATE_HZ, **self.jobs.counts()})
+        return JSONResponse({"status": "ok", "version": version("loopwright"), "rate_hz": PAGE_RATE_HZ, **self.jobs.counts()})
 
     async def openapi(self, _: Request) -> Response:
         """This interface, described."""

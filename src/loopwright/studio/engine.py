@@ -27,7 +27,7 @@ from loopwright.studio.library import Kept, Library, audio_length_s, id_of
 from loopwright.studio.runs import Runs
 from loopwright.tasks.loopify import loopify
 
-RATE_HZ = 44_100  # the page's audio context runs at this rate, so that nothing resamples a loop and breaks its seam
+PAGE_RATE_HZ = 44_100  # the page's audio context runs at this rate, so that nothing resamples a loop and breaks its seam
 MODELS_LOADED = 3
 UPLOADS = 12
 MOST_SECONDS = 60.0
@@ -49,7 +49,7 @@ class Entry:
 
 def whole_bar_bpm(bpm: float) -> float:
     """The nearest tempo whose bar is a whole number of samples: then loops of 1, 2 and 4 bars never drift apart."""
-    exact = 240.0 * RATE_HZ / round(240.0 * RATE_HZ / bpm)
+    exact = 240.0 * PAGE_RATE_HZ / round(240.0 * PAGE_RATE_HZ / bpm)
     return min(240.0, max(40.0, exact))
 
 
@@ -141,7 +141,7 @@ class Engine:
     def _warm(self, key: str) -> Any:
         def work(_: Job) -> Iterator[Event]:
             model, _stamp = self.model(key)
-            places.render_place(model, places.place_of(model, 0), bpm=120.0, rate_hz=RATE_HZ)
+            places.render_place(model, places.place_of(model, 0), bpm=120.0, rate_hz=PAGE_RATE_HZ)
             yield {"type": "warm"}
 
         return work
@@ -190,7 +190,7 @@ class Engine:
         info: dict[str, Any]
         match wish:
             case wishes.Generate():
-                check_settings(wish.bpm, wish.bars, wish.truncation, RATE_HZ)
+                check_settings(wish.bpm, wish.bars, wish.truncation, PAGE_RATE_HZ)
                 for i in range(wish.count):
                     model, stamp = self.model(wish.model)
                     seed = (wish.seed + i) % 2**32
@@ -316,7 +316,7 @@ class Engine:
         if (known := self.library.find(id_of(how))) is not None:
             return known
         named = pack_name(model, key)
-        loop = places.render_place(model, place, bpm=bpm, bars=bars, rate_hz=RATE_HZ, pack=named, info=info)
+        loop = places.render_place(model, place, bpm=bpm, bars=bars, rate_hz=PAGE_RATE_HZ, pack=named, info=info)
         return self.library.add(loop, how)
 
 

@@ -1,1 +1,4 @@
-"""Studies: many recipes under one budget."""
+"""Studies: many recipes under one budget.
+
+Public: `config.load_study`, `run.run_study`, `report`, `plots`.
+"""

@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from loopwright.files import atomic_path
-
-ILL = 0.2  # share of the ticks of a run's second half with a failure
-WILD = 5.0  # generated bars so many times further apart than real ones are no bars any more
-
-
-class CurveLike(Protocol):
-    """One run."""
-
-    row: int
-    label: str
-    title: str
-    seed: int
-    ticks: list[dict[str, Any]]
-
-    def series(self, key: str) -> tuple[list[float], list[float], list[float]]:
-        """(kimg, seconds, value)."""
+from loopwright.study.results import Curve, spread_of, unfit
 
 
 def _figure(columns: int, rows: int) -> Any:
@@ -34,14 +19,14 @@ def _figure(columns: int, rows: int) -> Any:
     return figure
 
 
-def _colours(curves: Sequence[CurveLike]) -> dict[int, Any]:
+def _colours(curves: Sequence[Curve]) -> dict[int, Any]:
     """A colour for each row that is drawn."""
     from matplotlib import colormaps
 
     return {row: colormaps["tab20"](at % 20) for at, row in enumerate(sorted({c.row for c in curves}))}
 
 
-def _draw(axis: Any, curve: CurveLike, at: Sequence[float], values: Sequence[float], colour: Any, label: str) -> None:
+def _line(axis: Any, curve: Curve, at: Sequence[float], values: Sequence[float], colour: Any, label: str) -> None:
     """One line; later seeds are dashed."""
     if len(values):
         axis.plot(at, values, color=colour, lw=1.1, ls="-" if curve.seed == 0 else "--", label=label)
@@ -69,7 +54,7 @@ def _finish(figure: Any, axes: Sequence[Any], path: Path) -> None:
         figure.savefig(temporary, format="png")
 
 
-def plot_curves(path: Path, curves: Sequence[CurveLike], judges: Sequence[str]) -> None:
+def plot_curves(path: Path, curves: Sequence[Curve], judges: Sequence[str]) -> None:
     """A row of charts for each judge: KAD and FAD against images, KAD against minutes, coverage and density."""
     charts = [("kad", False), ("kad", True), ("fad", False), ("coverage", False), ("density", False)]
     colours = _colours(curves)
@@ -80,7 +65,7 @@ def plot_curves(path: Path, curves: Sequence[CurveLike], judges: Sequence[str]) 
             for curve in curves:
                 kimg, seconds, values = curve.series(f"{name}/{judge}")
                 at = [s / 60 for s in seconds] if by_time else kimg
-                _draw(axis, curve, at, values, colours[curve.row], f"{curve.label} {curve.title}")
+                _line(axis, curve, at, values, colours[curve.row], f"{curve.label} {curve.title}")
             if name in ("kad", "fad"):
                 _scale(axis)
             axis.set_title(f"{name}, {judge}", fontsize=9)
@@ -88,7 +73,7 @@ def plot_curves(path: Path, curves: Sequence[CurveLike], judges: Sequence[str]) 
     _finish(figure, list(axes.ravel()), path)
 
 
-def plot_questions(path: Path, pairs: Sequence[tuple[Sequence[CurveLike], Sequence[CurveLike]]], judges: Sequence[str]) -> None:
+def plot_questions(path: Path, pairs: Sequence[tuple[Sequence[Curve], Sequence[Curve]]], judges: Sequence[str]) -> None:
     """KAD by each judge of a row and of the row it differs from in one thing: a chart for each question and judge."""
     side = 2  # questions beside each other
     figure = _figure(side * len(judges), -(-len(pairs) // side))
@@ -98,7 +83,7 @@ def plot_questions(path: Path, pairs: Sequence[tuple[Sequence[CurveLike], Sequen
             for curves, colour in ((base, "grey"), (asked, "tab:red")):
                 for curve in curves:
                     kimg, _, values = curve.series(f"kad/{judge}")
-                    _draw(axis, curve, kimg, values, colour, "the row" if curves is asked else "the row it is asked against")
+                    _line(axis, curve, kimg, values, colour, "the row" if curves is asked else "the row it is asked against")
             _scale(axis)
             axis.set_title(f"{asked[0].label} (grey: {base[0].label}), kad {judge}", fontsize=8)
             axis.set_xlabel("thousand images", fontsize=7)
@@ -108,7 +93,7 @@ def plot_questions(path: Path, pairs: Sequence[tuple[Sequence[CurveLike], Sequen
     _finish(figure, list(axes.ravel()), path)
 
 
-def plot_health(path: Path, curves: Sequence[CurveLike]) -> None:
+def plot_health(path: Path, curves: Sequence[Curve]) -> None:
     """Saturation and D's loss (dominance), spread of fakes beside real (collapse), gradient norms; limits dotted.
 
     Grey: rows whose second half shows neither and that end near real bars. Nearly every row makes few things at first.
@@ -116,16 +101,16 @@ def plot_health(path: Path, curves: Sequence[CurveLike]) -> None:
     charts = ["saturation", "loss/d", "spread of generated / of real", "grad/g", "grad/d"]
     figure = _figure(len(charts), 1)
     axes = list(figure.subplots(1, len(charts), squeeze=False).ravel())
-    ill = [c for c in curves if _share(c, "dominance") > ILL or _share(c, "collapse") > ILL or _spread_at_end(c) > WILD]
+    ill = [c for c in curves if unfit(c)]
     colours = _colours([c for c in curves if c.row in {one.row for one in ill}])
     for axis, name in zip(axes, charts, strict=True):
         for curve in sorted(curves, key=lambda c: c.row in colours):  # grey lies below
             if name.startswith("spread"):
-                at, values = _spread(curve)
+                at, values = spread_of(curve)
             else:
                 at, _, values = curve.series(name)
             label = f"{curve.label} {curve.title}" if curve.row in colours else "the others"
-            _draw(axis, curve, at, values, colours.get(curve.row, "lightgrey"), label)
+            _line(axis, curve, at, values, colours.get(curve.row, "lightgrey"), label)
         limit = {"saturation": 0.9, "spread of generated / of real": 0.5}.get(name)
         if limit is not None:
             axis.axhline(limit, color="black", lw=0.8, ls=":")
@@ -134,20 +119,3 @@ def plot_health(path: Path, curves: Sequence[CurveLike]) -> None:
         axis.set_title(name, fontsize=9)
         axis.set_xlabel("thousand images", fontsize=8)
     _finish(figure, axes, path)
-
-
-def _share(curve: CurveLike, key: str) -> float:
-    values = curve.series(key)[2]
-    values = values[len(values) // 2 :]
-    return sum(values) / len(values) if values else 0.0
-
-
-def _spread(curve: CurveLike) -> tuple[list[float], list[float]]:
-    """(kimg, mean distance of generated bars over that of real ones)."""
-    rows = [t for t in curve.ticks if t.get("pairwise/real")]
-    return [t["kimg"] for t in rows], [t["pairwise/fake"] / t["pairwise/real"] for t in rows]
-
-
-def _spread_at_end(curve: CurveLike) -> float:
-    values = _spread(curve)[1]
-    return values[-1] if values else 1.0

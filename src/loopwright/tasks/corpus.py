@@ -10,7 +10,7 @@ from loopwright.corpus.demo import render_demo
 from loopwright.corpus.drums import DrumRenderer
 from loopwright.corpus.folder import write_corpus
 from loopwright.corpus.groove import read_groove
-from loopwright.corpus.kits import Library
+from loopwright.corpus.kits import OneShots
 from loopwright.corpus.plan import plan_drums
 from loopwright.corpus.sources import Sources
 from loopwright.corpus.synths import SynthRenderer
@@ -39,7 +39,7 @@ def make_drums(
     Returns how many were rendered now. `on_skip` gets a line for each performance that cannot be read.
     Raises InputError or BusyError.
     """
-    library = Library(oneshots)  # fail before the slow part if a one-shot is missing or broken
+    library = OneShots(oneshots)  # fail before the slow part if a one-shot is missing or broken
     assert library.samples
     phrases = read_groove(groove, bars=bars, on_skip=on_skip, on_progress=_under(progress, "reading performances"))
     plan = plan_drums(phrases, n, seed, bars)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from loopwright.arrays import Bool, Float64, Int64
 from loopwright.data import PreparedData
 from loopwright.errors import ConfigError, InputError, LoopwrightError, WeightsError
 from loopwright.features import NETWORKS, build
@@ -22,8 +23,6 @@ from loopwright.features.importing import import_weights
 from loopwright.features.weights import cache_folder, find_weights
 from loopwright.files import atomic_path, sha256_of, write_json
 
-Float64 = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 RIDGE = 0.1  # of the probes: share of the mean eigenvalue added to the diagonal
 
 
@@ -64,7 +63,7 @@ def fetch(name: str, folder: Path | None = None, *, progress: Progress | None = 
     row = NETWORKS[name]
     folder = cache_folder() if folder is None else Path(folder)
     if row.bundled:
-        raise WeightsError(f"{name} comes with loopwright; train your own with `loopwright train classifier`.")
+        raise WeightsError(f"{name} comes with loopwright; train your own with `{row.origin}`.")
     if not row.url:
         raise WeightsError(f"{name} has no public address. If you have its file: loopwright features import FILE --name {name}")
     original = folder / "originals" / row.url.rsplit("/", 1)[-1]
@@ -189,14 +188,14 @@ def write_comparison(out: Path, compared: list[Compared]) -> list[Path]:
     return [out / f"compare.{kind}" for kind in ("md", "json", "png")]
 
 
-def _draw(prepared: PreparedData, count: int, rng: np.random.Generator, path: Path) -> Ints:
+def _draw(prepared: PreparedData, count: int, rng: np.random.Generator, path: Path) -> Int64:
     rows = np.arange(len(prepared), dtype=np.int64)
     if len(rows) < 8:
         raise InputError(f"{path} has {len(rows)} bars; a comparison needs 8 or more.")
     return np.sort(rng.permutation(rows)[:count])
 
 
-def _half(sources: list[str], seed: int) -> npt.NDArray[np.bool_]:
+def _half(sources: list[str], seed: int) -> Bool:
     """Rows of a random half of the sources; of every other row if there is but one source."""
     unique = sorted(set(sources))
     if len(unique) < 2:
@@ -206,7 +205,7 @@ def _half(sources: list[str], seed: int) -> npt.NDArray[np.bool_]:
 
 
 @torch.no_grad()
-def _pool(net: Any, prepared: PreparedData, rows: Ints) -> tuple[Float64, tuple[float, ...], float]:
+def _pool(net: Any, prepared: PreparedData, rows: Int64) -> tuple[Float64, tuple[float, ...], float]:
     """Mean and maximum of every channel (n, D); share of dead channels per tap; CPU milliseconds a bar."""
     parts: list[Tensor] = []
     alive: list[Tensor] = []
@@ -224,7 +223,7 @@ def _pool(net: Any, prepared: PreparedData, rows: Ints) -> tuple[Float64, tuple[
     return torch.cat(parts).double().numpy(), dead, 1000 * spent / len(rows)
 
 
-def _probe(features: Float64, labels: npt.NDArray[Any], train: npt.NDArray[np.bool_]) -> float:
+def _probe(features: Float64, labels: npt.NDArray[Any], train: Bool) -> float:
     """Held-out accuracy of a ridge classifier (one against all), features standardised on the training rows."""
     mean, std = features[train].mean(axis=0), features[train].std(axis=0) + 1e-9
     x = np.nan_to_num((features - mean) / std)

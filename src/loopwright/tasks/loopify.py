@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from loopwright.arrays import Float32
 from loopwright.audio import level
 from loopwright.audio.io import read_audio, write_wav
 from loopwright.audio.resample import resample_circle
@@ -29,7 +29,6 @@ from loopwright.data.tags import read_tags
 from loopwright.data.tempo import Reading, read_tempo
 from loopwright.errors import InputError
 
-Float32 = npt.NDArray[np.float32]
 CONTEXT_S = 0.35  # of sound before and after a seam that is compared
 _MOST_SECONDS = 1200.0
 

@@ -9,26 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from loopwright.arrays import Bool, Int64
 from loopwright.config import LOOP16, MelConfig
 from loopwright.data import PreparedData
 from loopwright.errors import ConfigError, InputError
 from loopwright.features.scnn_loop import style_bridge
 from loopwright.files import atomic_path, locked, save_tensors, write_json
-from loopwright.training.classifier_loop import (
-    ClassifierConfig,
-    Ints,
-    LoopClassifier,
-    accuracy,
-    build,
-    predict,
-    resume,
-    train,
-)
+from loopwright.training.classifier_loop import ClassifierConfig, LoopClassifier, accuracy, build, predict, resume, train
 from loopwright.training.pace import Tick as Tick  # given on: the command line shows it
 from loopwright.training.runs import RunFolder
 
@@ -46,13 +37,13 @@ def make_config(values: Mapping[str, Any]) -> ClassifierConfig:
         raise ConfigError(f"classifier setting '{'.'.join(str(p) for p in first['loc'])}': {first['msg']}.") from error
 
 
-def held_out_sources(sources: list[Any], share: float = KNOWN_KITS_SHARE) -> npt.NDArray[np.bool_]:
+def held_out_sources(sources: list[Any], share: float = KNOWN_KITS_SHARE) -> Bool:
     """Which rows belong to the sources kept out: decided by a hash of the source's name, so never by chance or order."""
     digests = [hashlib.sha256(str(source).encode()).digest() for source in sources]
     return np.asarray([int.from_bytes(digest[:4], "big") / 2**32 < share for digest in digests])
 
 
-def gatherer(prepared: PreparedData) -> Callable[[Ints], Tensor]:
+def gatherer(prepared: PreparedData) -> Callable[[Int64], Tensor]:
     """Rows to the log10 mels that `features.scnn_loop` sees, (B, 64, 128 a bar), through its bridge."""
     if not prepared.mel.circular:
         raise ConfigError(f"the classifier hears circles, '{prepared.mel.name}' is none. Prepare with --repr loop16.")
@@ -143,18 +134,18 @@ def write_network(path: Path, model: LoopClassifier, header: Mapping[str, Any]) 
     save_tensors(path, model.tensors(), header)
 
 
-def _some(rows: Ints) -> Ints:
+def _some(rows: Int64) -> Int64:
     """At most MAX_HELD_OUT of the rows, evenly spread."""
     return rows[np.linspace(0, len(rows) - 1, min(MAX_HELD_OUT, len(rows))).astype(int)] if len(rows) else rows
 
 
-def _facts(prepared: PreparedData, rows: Ints, mel: MelConfig) -> dict[str, Any]:
+def _facts(prepared: PreparedData, rows: Int64, mel: MelConfig) -> dict[str, Any]:
     """What the classifier learned from, for its card."""
     licences = sorted({str(value or "unknown") for value in prepared.column("licence", rows)})
     return {"rows": len(rows), "mel": mel.name, "licences": licences, "data": prepared.path.name}
 
 
-def _confusion(path: Path, right: Ints, predicted: Ints, classes: list[str], score: Mapping[str, Any]) -> None:
+def _confusion(path: Path, right: Int64, predicted: Int64, classes: list[str], score: Mapping[str, Any]) -> None:
     """Confusion matrix as a picture: rows are the truth, shares of each row."""
     import matplotlib
 

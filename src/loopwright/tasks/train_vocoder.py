@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import ValidationError
 
+from loopwright.arrays import Float32, Int64
 from loopwright.audio.io import write_wav
 from loopwright.audio.mel import LogMel
 from loopwright.audio.picture import mel_sheet
@@ -29,8 +29,6 @@ from loopwright.vocoder.losses import amplitudes, distance
 from loopwright.vocoder.ring_config import RING_SIZES
 
 VALIDATION_BARS = 16
-Float32 = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 Report = Callable[[Tick, Mapping[str, float]], None]
 
 
@@ -79,12 +77,12 @@ class Together:
                 )
         self.starts = np.cumsum([0, *(len(part) for part in self.parts)])
 
-    def indices(self, split: str) -> Ints:
+    def indices(self, split: str) -> Int64:
         """Rows of a split."""
         rows = [start + part.indices(split) for start, part in zip(self.starts, self.parts, strict=False)]
         return np.concatenate(rows)
 
-    def audio(self, indices: Ints) -> Float32:
+    def audio(self, indices: Int64) -> Float32:
         """Bars (n, N)."""
         owner = np.searchsorted(self.starts, indices, side="right") - 1
         out = np.empty((len(indices), self.parts[0].frames * self.mel.hop), dtype=np.float32)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from loopwright.arrays import Float32, Int64
 from loopwright.errors import ConfigError
 from loopwright.features.short_chunk import widths
 from loopwright.models.layers import channels_last
@@ -28,9 +28,8 @@ from loopwright.training.descend import descend, set_rate, warm_cosine
 from loopwright.training.pace import Pace, Tick
 from loopwright.training.seeds import rng_for, torch_seeded
 
-Ints = npt.NDArray[np.int64]
 KIND = "classifier checkpoint"
-Gather = Callable[[Ints], Tensor]  # rows -> log10 mels as `features.scnn_loop` sees them (B, 64, T)
+Gather = Callable[[Int64], Tensor]  # rows -> log10 mels as `features.scnn_loop` sees them (B, 64, T)
 
 
 class ClassifierConfig(BaseModel, frozen=True, extra="forbid"):
@@ -145,7 +144,7 @@ def learning_rate(config: ClassifierConfig, step: int) -> float:
     return warm_cosine(step, steps=config.steps, warmup=max(1, config.steps // 10), highest=config.lr)
 
 
-def train_step(trainee: ClassifierTrainee, gather: Gather, rows_of_class: Sequence[Ints]) -> dict[str, Tensor]:
+def train_step(trainee: ClassifierTrainee, gather: Gather, rows_of_class: Sequence[Int64]) -> dict[str, Tensor]:
     """One step on a batch with equally likely classes; scalars to log. Raises TrainingDivergedError."""
     config, model, step = trainee.config, trainee.model, trainee.step
     rng = rng_for(config.seed, step)
@@ -165,7 +164,7 @@ def train_step(trainee: ClassifierTrainee, gather: Gather, rows_of_class: Sequen
 def train(
     trainee: ClassifierTrainee,
     gather: Gather,
-    rows_of_class: Sequence[Ints],
+    rows_of_class: Sequence[Int64],
     checkpoint: Path,
     *,
     every: int,
@@ -187,7 +186,7 @@ def resume(trainee: ClassifierTrainee, path: Path) -> None:
 
 
 @torch.no_grad()
-def predict(model: LoopClassifier, gather: Gather, rows: Ints, batch: int = 64) -> npt.NDArray[np.float32]:
+def predict(model: LoopClassifier, gather: Gather, rows: Int64, batch: int = 64) -> Float32:
     """Class probabilities of rows: (n, K)."""
     model.eval()
     parts = [model(gather(rows[i : i + batch])).softmax(dim=1).numpy() for i in range(0, len(rows), batch)]
@@ -207,7 +206,7 @@ class Accuracy:
     sources: int
 
 
-def accuracy(right: Ints, predicted: Ints, sources: Sequence[object], *, seed: int = 0, draws: int = 1000) -> Accuracy:
+def accuracy(right: Int64, predicted: Int64, sources: Sequence[object], *, seed: int = 0, draws: int = 1000) -> Accuracy:
     """Accuracy of `predicted` against `right`. Bars of one source are no independent witnesses, hence the resampling."""
     hit = (right == predicted).astype(np.float64)
     _, group = np.unique(np.asarray([str(source) for source in sources]), return_inverse=True)

@@ -17,6 +17,7 @@ from loopwright.training import detect
 from loopwright.training.checkpoint import Trainee, save_checkpoint
 from loopwright.training.gan_step import Gan, spread
 from loopwright.training.given import Given
+from loopwright.training.heard import BARS, hear
 from loopwright.training.recipe import Recipe
 from loopwright.training.runs import RunFolder
 from loopwright.training.samples import generate_batch, to_log_mels, write_samples
@@ -58,7 +59,7 @@ class Watch:
         self.folder, self.recipe, self.data, self.gan, self.trainee = folder, recipe, data, gan, trainee
         self.total, self.styles, self.classes, self.given, self.report = total, styles, classes, given, report
         self.best = float("inf")
-        self.judge = TickJudge(data, train.judges, n=train.eval_n, seed=train.seed, device=gan.mean.device)
+        self.judge = TickJudge.of(data, train.judges, n=train.eval_n, seed=train.seed, device=gan.mean.device)
         self.board = _tensorboard(folder.path / "tb")
 
     @property
@@ -67,9 +68,15 @@ class Watch:
         return self.trainee.step * self.recipe.train.batch / 1000
 
     def write_baseline(self) -> None:
-        """What real bars score: the best to hope for."""
+        """What training bars score against held-out ones, which a model that copies would; or that nothing is measured."""
         judge = self.judge
-        write_json(self.folder.path / "baseline.json", {"n": judge.n, "reference": judge.split, **judge.baseline})
+        told: dict[str, Any] = {"n": 0, "reference": "none"}
+        if judge is not None:
+            rows = np.random.default_rng(self.recipe.train.seed).permutation(self.data.indices("train"))[:BARS]
+            music = hear(self.data.log_mel(np.sort(rows)), self.data.representation, bars=self.data.bars)
+            music = {f"training-{key}": value for key, value in music.items()}
+            told = {"n": judge.n, "reference": "validation", **judge.baseline, **music}
+        write_json(self.folder.path / "baseline.json", told)
 
     def measure(self) -> dict[str, float]:
         """Scores of the average. Its samples are written; where it is the best so far, it is kept as a model file."""
@@ -78,15 +85,16 @@ class Watch:
         if self.classes is not None:  # styles as often as in training
             labels = torch.from_numpy(np.random.default_rng(train.seed).choice(self.classes, train.eval_n))
         average = self.gan.average.module
-        fakes = to_log_mels(
-            generate_batch(average, train.eval_n, seed=train.seed, labels=labels), mean, std, self.data.representation
-        )
-        scores = self.judge.measure(fakes)
+        given = None if self.given is None else self.given(train.eval_n, step=0, purpose=1)
+        fakes = generate_batch(average, train.eval_n, seed=train.seed, labels=labels, given=given)
+        fakes = to_log_mels(fakes, mean, std, self.data.representation)
+        scores = self.judge.measure(fakes) if self.judge is not None else {}
+        scores |= hear(fakes.numpy(), self.data.representation, bars=self.data.bars)
         scores["pairwise"] = float(spread(fakes[:50]))
         write_samples(self.folder.samples, f"{self.kimg:07.1f}", fakes[:16], self.data)
-        chosen = scores[f"kad/{train.judges[-1]}"]
-        if chosen < self.best:
-            self.best = chosen
+        chosen = scores.get(f"kad/{train.judges[-1]}")
+        if chosen is None or chosen < self.best:  # unmeasured, the latest is the best there is
+            self.best = self.best if chosen is None else chosen
             header = self._header({**self._progress(), **scores})
             save_tensors(self.folder.checkpoint("best"), average.state_dict(), header)
         return scores
@@ -101,7 +109,8 @@ class Watch:
             for key, value in row.items():
                 self.board.add_scalar(key, value, global_step=int(row["kimg"] * 1000))
         if self.report is not None:
-            self.report({**row, "total_kimg": self.total * self.recipe.train.batch / 1000})
+            measured = self.judge is not None
+            self.report({**row, "measured": measured, "total_kimg": self.total * self.recipe.train.batch / 1000})
 
     def save(self) -> None:
         """Write all state of the run."""

@@ -12,6 +12,8 @@ from loopwright.data import PreparedData
 from loopwright.features import build_embedder
 from loopwright.metrics import fad, inception_score, kad, prdc
 
+FEWEST = 10  # validation bars to measure against
+
 
 def coverage_by_group(real: np.ndarray, fake: np.ndarray, groups: Sequence[str], *, k: int = 5) -> dict[str, float]:
     """Share of each group's real items (N, D) with a fake item (M, D) nearer than their k-th real neighbour.
@@ -35,18 +37,23 @@ class TickJudge:
     Where bars have styles, also the coverage of each style, by the last network.
 
     Args:
-        data: prepared data; bars of `validation` (or, if there are too few, `train`) are the held-out reference.
+        data: prepared data; bars of `validation` are the reference. Training bars never stand for held-out ones: with fewer
+            than 10 validation bars nothing is measured (`TickJudge.of` gives None).
         names: embedding networks, as in `features.build_embedder`.
         n: bars on each side.
         device: where the embedders run.
     """
 
+    @classmethod
+    def of(cls, data: PreparedData, names: Sequence[str], *, n: int, seed: int, device: torch.device) -> TickJudge | None:
+        """A judge, or None where too few bars are held out to measure against."""
+        if len(data.indices("validation")) < FEWEST:
+            return None
+        return cls(data, names, n=n, seed=seed, device=device)
+
     def __init__(self, data: PreparedData, names: Sequence[str], *, n: int, seed: int, device: torch.device) -> None:
         self.data, self.n, self.seed, self.device = data, n, seed, device
         held_out = data.indices("validation")
-        self.split = "validation" if len(held_out) >= 20 else "train"
-        if self.split == "train":
-            held_out = data.indices("train")
         rng = np.random.default_rng(seed)
         self.n = min(n, len(held_out))
         rows = np.sort(rng.choice(held_out, self.n, replace=False))
@@ -57,8 +64,8 @@ class TickJudge:
         self.embedders = {name: build_embedder(name, data.representation).to(device) for name in names}
         self.real = {name: self._embed(name, self._crop(data.log_mel(rows)))[0] for name in names}
         self.baseline: dict[str, float] = {}
-        for name in names:  # what a set of real training bars scores against the same reference: the best to hope for
-            self.baseline |= self._compare(name, *self._embed(name, self._crop(data.log_mel(others))), "real-")
+        for name in names:  # what training bars score against the same reference: a model that copies would
+            self.baseline |= self._compare(name, *self._embed(name, self._crop(data.log_mel(others))), "training-")
 
     def _crop(self, log_mel: np.ndarray) -> np.ndarray:
         if self.data.representation.model_frames == self.data.representation.bar_frames:
@@ -83,10 +90,12 @@ class TickJudge:
             f"{prefix}kad/{name}": float(kad(self.real[name], fake)),
             f"{prefix}density/{name}": float(neighbours.density),
             f"{prefix}coverage/{name}": float(neighbours.coverage),
+            f"{prefix}recall/{name}": float(neighbours.recall),
         }
         if odds is not None:
             splits = max(1, min(10, len(odds) // 10))
-            scores[f"{prefix}is/{name}"] = inception_score(odds, splits=splits, seed=self.seed).mean
+            found = inception_score(odds, splits=splits, seed=self.seed)
+            scores |= {f"{prefix}is/{name}": found.whole, f"{prefix}is10/{name}": found.mean}
         return scores
 
     def measure(self, log_mel: Tensor) -> dict[str, float]:

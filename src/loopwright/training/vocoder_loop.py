@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from loopwright.arrays import Float32, Int64
 from loopwright.audio.mel import LogMel
 from loopwright.config import MelConfig
 from loopwright.training.checkpoint import Trainee, load_checkpoint, save_checkpoint
@@ -27,7 +27,6 @@ from loopwright.training.seeds import rng_for
 from loopwright.vocoder.melgan import MelGan
 from loopwright.vocoder.ring import RingVocoder
 
-Float32 = npt.NDArray[np.float32]
 SEAM_FADE = 256  # samples over which a crop is made periodic
 
 
@@ -48,7 +47,7 @@ class BarSource(Protocol):
 
     mel: MelConfig
 
-    def audio(self, indices: npt.NDArray[np.int64]) -> Float32:
+    def audio(self, indices: Int64) -> Float32:
         """Bars (n, N)."""
         ...
 
@@ -65,7 +64,7 @@ def circular_crop(loop: Float32, start: int, length: int) -> Float32:
     return out
 
 
-def draw_batch(data: BarSource, rows: npt.NDArray[np.int64], config: RunConfig, step: int) -> Tensor:
+def draw_batch(data: BarSource, rows: Int64, config: RunConfig, step: int) -> Tensor:
     """Crops of random bars, turned down at random: (B, frames * hop), decided by (seed, step).
 
     Where time is a circle, crops begin anywhere and are made circles themselves; else they lie inside the bar.
@@ -138,7 +137,7 @@ def resume(trainee: VocoderTrainee, path: Path) -> None:
 def train(
     trainee: VocoderTrainee,
     data: BarSource,
-    rows: npt.NDArray[np.int64],
+    rows: Int64,
     *,
     checkpoint: Path,
     every: int = 200,

@@ -9,10 +9,10 @@ from abc import ABC, abstractmethod
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from loopwright.arrays import Float32
 from loopwright.config import MelConfig
 from loopwright.vocoder.check import check_log_mel
 from loopwright.vocoder.render import LoopVocoder
@@ -46,11 +46,11 @@ class Vocoder(nn.Module, ABC):
         return self.synthesise(log_mel.float()) if noise is None else self.synthesise_from(log_mel.float(), noise)
 
     @torch.no_grad()
-    def make_loop(self, log_mel: npt.NDArray[np.float32], noise: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
+    def make_loop(self, log_mel: Float32, noise: Float32 | None) -> Float32:
         """One loop, as `render` asks for it. (M, T) and white noise (hop, T) -> (T*hop,)."""
         first = next(chain(self.parameters(), self.buffers()), torch.zeros(()))
         given = None if noise is None else torch.from_numpy(noise)[None].to(first.device)
-        loop: npt.NDArray[np.float32] = self(torch.from_numpy(log_mel)[None].to(first.device), given)[0].cpu().numpy()
+        loop: Float32 = self(torch.from_numpy(log_mel)[None].to(first.device), given)[0].cpu().numpy()
         return loop
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import numpy.typing as npt
-
+from loopwright.arrays import Float32
 from loopwright.config import MelConfig
 from loopwright.errors import InputError
 
@@ -15,7 +13,7 @@ HIGHEST_LOG_MEL = 3.0
 SLACK_BELOW_FLOOR = 2.0  # models overshoot the floor a little; decades below it are a mistake of scale
 
 
-def check_log_mel(log_mel: npt.NDArray[np.float32], mel: MelConfig, *, who: str) -> None:
+def check_log_mel(log_mel: Float32, mel: MelConfig, *, who: str) -> None:
     """Raise InputError unless `log_mel` is finite (B, M, T), at least one window long and in the range of log10 mels."""
     if log_mel.ndim != 3 or log_mel.shape[1] != mel.n_mels:
         raise InputError(

@@ -11,13 +11,11 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio.pghi import phase_from_magnitude
 from loopwright.audio.spectra import MelInverse, istft, stft
 from loopwright.config import MelConfig
-
-Float32 = npt.NDArray[np.float32]
 
 
 class GriffinLim:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError
 
+from loopwright.arrays import Float32
 from loopwright.config import MelConfig, check_same_mel
 from loopwright.errors import InputError
 from loopwright.files import load_arrays, save_tensors
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 ARCHITECTURES = ("ring", "melgan")
-
-Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from loopwright.arrays import Float32
 from loopwright.audio.melscale import slaney_hz_to_mel, slaney_mel_to_hz
 from loopwright.audio.resample import resample_circle
 from loopwright.audio.retime import retimed_places
 from loopwright.config import MelConfig
 from loopwright.errors import InputError
 from loopwright.vocoder.check import check_log_mel
-
-Float32 = npt.NDArray[np.float32]
 
 BEATS_PER_BAR = 4
 LOWEST_BPM, HIGHEST_BPM = 30.0, 300.0

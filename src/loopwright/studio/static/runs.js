@@ -12,6 +12,9 @@ const CHARTS = [
   ["Kernel distance", /^kad\//, true, "lower is better"],
   ["Density", /^density\//, false, "higher is better"],
   ["Coverage", /^coverage\//, false, "higher is better"],
+  ["Rise of attacks, dB", /^music\/(rise|attack)_db$/, false, "near the dashed lines is better"],
+  ["In tune: concentration", /^music\/tuning_r$/, false, "near the dashed line is better"],
+  ["Notes heard", /^music\/note/, false, "near the dashed lines is better"],
   ["Losses", /^loss\//, false, ""],
   ["Discriminator's logits", /^logit\//, false, "apart: it tells them apart"],
   ["Gradients", /^grad\//, true, ""],
@@ -77,7 +80,7 @@ function drawChart(title, pattern, log, better) {
   if (!series.length) return null;
   const width = 420, height = 180, left = 40, bottom = 18, top = 6;
   const to = log ? Math.log10 : (v) => v, back = log ? (v) => 10 ** v : (v) => v;
-  const lines = Object.entries(shown.baseline).filter(([key, v]) => key.startsWith("real-") && keys.includes(key.slice(5)) && (!log || v > 0));
+  const lines = Object.entries(shown.baseline).filter(([key, v]) => key.startsWith("training-") && keys.includes(key.slice("training-".length)) && (!log || v > 0));
   const ys = [...series.flatMap(([, points]) => points.map(([, y]) => to(y))), ...lines.map(([, v]) => to(v))];
   let low = Math.min(...ys), high = Math.max(...ys);
   if (!log && low > 0 && low < high / 2) low = 0;
@@ -99,7 +102,7 @@ function drawChart(title, pattern, log, better) {
     picture.append(text);
   });
   series.forEach(([key, points], i) => {
-    const line = lines.find(([name]) => name === `real-${key}`);
+    const line = lines.find(([name]) => name === `training-${key}`);
     if (line) picture.append(svg("line", { class: "real", stroke: colour(i), x1: left, x2: width - 6, y1: y(line[1]), y2: y(line[1]) }));
     picture.append(svg("polyline", { class: "curve", stroke: colour(i), points: points.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" ") }));
     if (points.length < 40) points.forEach(([a, b]) => picture.append(svg("circle", { cx: x(a), cy: y(b), r: 2.2, fill: colour(i) })));
@@ -109,7 +112,7 @@ function drawChart(title, pattern, log, better) {
     dot.style.background = colour(i);
     return el("span", {}, dot, `${key.includes("/") ? key.split("/")[1] : key} ${short(points.at(-1)[1])}`);
   });
-  return el("figure", {}, el("figcaption", {}, el("b", { textContent: title }), ...legend, better && el("span", { textContent: lines.length ? `${better}; dashed: real` : better })), picture);
+  return el("figure", {}, el("figcaption", {}, el("b", { textContent: title }), ...legend, better && el("span", { textContent: lines.length ? `${better}; dashed: training bars, as a model that copies would score` : better })), picture);
 }
 
 function drawSheet() {
