@@ -22,6 +22,7 @@ from tempo import groove_loops, real_loops
 
 from loopwright.data.clues import clues_from_name
 from loopwright.data.rhythm import Tempogram, onset_envelope
+from loopwright.data.stated import Span
 from loopwright.data.tempo import read_tempo
 
 NAMES = {"explicit": "x {:g}bpm.wav", "bare": "x_{:.0f}.wav"}
@@ -49,8 +50,8 @@ def wrong_tempi(bpm: float, count: int, rng: np.random.Generator) -> list[int]:
     return out
 
 
-def verdict(length_s: float, tempogram: Tempogram, name: str, truth: float, stated: float) -> str:
-    reading = read_tempo(length_s, tempogram, clues_from_name(name))
+def verdict(span: Span, tempogram: Tempogram, name: str, truth: float, stated: float) -> str:
+    reading = read_tempo(span.n / span.rate_hz, tempogram, clues_from_name(name), span=span)
     if reading is None or reading.confidence < 0.5:
         return "not sure"
     if abs(reading.bpm / truth - 1) < 0.012:
@@ -78,7 +79,9 @@ def main() -> None:
                 tempogram = Tempogram.of(onset_envelope(samples, rate))
                 for form, text in NAMES.items():
                     found = counts.setdefault((kind, form), Counter())
-                    found.update(verdict(len(samples) / rate, tempogram, text.format(t), bpm, t) for t in tempi)
+                    found.update(
+                        verdict(Span.of(np.ascontiguousarray(samples), rate), tempogram, text.format(t), bpm, t) for t in tempi
+                    )
         for (kind, form), found in counts.items():
             print(json.dumps({"set": name, "kind": kind, "name": form, "n": found.total(), **dict(found.most_common())}))
 

@@ -111,10 +111,10 @@ def write(path: Path, x: np.ndarray, chunks: bytes = b"") -> Path:
     return path
 
 
-@pytest.mark.parametrize("way", ["--bpm", "table", "bars", "json", "name over acid"])
+@pytest.mark.parametrize("way", ["--bpm", "table", "bars", "json", "name over acid", "bars beside a name"])
 def test_what_the_user_says_is_obeyed_in_a_padded_file(tmp_path: Path, way: str) -> None:
     x = drum_loop(120.0, 2, RATE, step=1)
-    name = "l 120bpm.wav" if way == "name over acid" else "l 97bpm.wav"
+    name = "l 120bpm.wav" if "name" in way else "l 97bpm.wav"
     chunk = struct.pack("<4sIIHHfIHHf", b"acid", 24, 4, 60, 0x8000, 0.0, 4, 4, 4, 120.0)
     write(tmp_path / "in" / name, padded(x, 553, 450), chunk)
     settings = SETTINGS
@@ -124,6 +124,8 @@ def test_what_the_user_says_is_obeyed_in_a_padded_file(tmp_path: Path, way: str)
         (tmp_path / "in/loops.csv").write_text("file,bpm\nl 97bpm.wav,120\n")
     elif way == "bars":
         (tmp_path / "in/loops.csv").write_text("file,bpm,bars\nl 97bpm.wav,120,2\n")
+    elif way == "bars beside a name":
+        (tmp_path / "in/loops.csv").write_text("file,bars\nl 120bpm.wav,2\n")
     elif way == "json":
         (tmp_path / "in/l 97bpm.json").write_text('{"bpm": 120, "bars": 2}')
     (line,) = dry_run(tmp_path / "in", settings, workers=1)

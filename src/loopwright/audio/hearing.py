@@ -75,19 +75,21 @@ def listen(mono: Float32, rate_hz: int) -> Heard:
         mono = np.concatenate([mono, np.zeros(size - len(mono), dtype=np.float32)])
     count = min(_MOST_WINDOWS, len(mono) // size)
     starts = np.linspace(0, len(mono) - size, count).astype(int)
-    frames = torch.from_numpy(np.stack([mono[start : start + size] for start in starts]))
-    spectra = torch.view_as_real(torch.fft.rfft(frames * _window(size))).square_().sum(-1).numpy()
+    frames = torch.from_numpy(np.stack([mono[start : start + size] for start in starts])) * _window(size)
     step_hz = rate_hz / size
+    bright = min(int(_BRIGHT_HZ / step_hz), size // 2)  # what is above is known from the whole, without a look at it
+    spectra = torch.view_as_real(torch.fft.rfft(frames)[:, :bright]).square_().sum(-1).numpy()
+    whole = float(frames.square_().sum()) * size / 2
     low, high = int(_LOW_HZ / step_hz), min(int(_HIGH_HZ / step_hz), spectra.shape[1] - 2)
     part = spectra[:, low - 1 : high + 1]
     if high <= low or float(part.max()) < 1e-9:
         return Heard()
     logs = 0.5 * np.log(part + 1e-12)
-    at, below, above = logs[:, 1:-1], logs[:, :-2], logs[:, 2:]
-    frame, bin_ = np.nonzero((at >= below) & (at > above) & (at > at.max() - _PARTIALS))
+    at, lower, upper = logs[:, 1:-1], logs[:, :-2], logs[:, 2:]
+    frame, bin_ = np.nonzero((at >= lower) & (at > upper) & (at > at.max() - _PARTIALS))
     if not len(bin_):
         return Heard()
-    a, b, c = (part_[frame, bin_].astype(np.float64) for part_ in (below, at, above))
+    a, b, c = (part_[frame, bin_].astype(np.float64) for part_ in (lower, at, upper))
     curve = 2 * b - a - c
     hz = (low + bin_ + 0.5 * (c - a) / np.maximum(curve, 1e-9)) * step_hz
     notes = 69 + 12 * np.log2(hz / 440)
@@ -95,11 +97,11 @@ def listen(mono: Float32, rate_hz: int) -> Heard:
     phasor = complex(np.sum(weight * np.exp(2j * np.pi * notes)) / np.sum(weight))
     steady = (curve > _SHARP[0]) & (curve < _SHARP[1])
     share = float(np.sum((np.exp(2 * a) + np.exp(2 * b) + np.exp(2 * c))[steady]) / part.sum())
-    bright = float(spectra[:, int(_BRIGHT_HZ / step_hz) :].sum() / spectra.sum())
+    above = max(0.0, 1 - float(spectra.sum()) / whole)
     r, cents = abs(phasor), float(np.angle(phasor) * 50 / np.pi)
     hits = _hits(mono[: int(_MOST_S * rate_hz)], rate_hz)
     tonal = _chance(_TONAL, r, share)
-    drums = _chance(_DRUMS, r, hits, math.log10(bright + 1e-9)) if hits > _FEWEST_HITS else 0.0
+    drums = _chance(_DRUMS, r, hits, math.log10(above + 1e-9)) if hits > _FEWEST_HITS else 0.0
     classes = np.bincount(np.round(notes - cents / 100).astype(int) % 12, weight, 12)
     shares = classes / classes.sum()
     return Heard(r, cents, tonal, drums, int(np.sum(shares >= 0.1)), *_key(shares))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,20 @@ _PROFILES = (
 )
 
 
-def fit_keys(classes: NDArray[np.floating[Any]]) -> tuple[Float64, Float64]:
-    """Share of mass in each of 24 scales, and correlation with each of 24 profiles: (n, 12) -> twice (n, 24), major first."""
+@functools.lru_cache(maxsize=1)
+def _keys() -> tuple[Float64, Float64]:
+    """Degrees of each scale, and each profile without its mean: twice (12, 24)."""
     scale, profile = np.zeros((12, 24)), np.zeros((12, 24))
     for mode in range(2):
         for tonic in range(12):
             scale[(np.array(_SCALES[mode]) + tonic) % 12, 12 * mode + tonic] = 1
             profile[:, 12 * mode + tonic] = np.roll(_PROFILES[mode], tonic)
-    profile -= profile.mean(axis=0)
+    return scale, profile - profile.mean(axis=0)
+
+
+def fit_keys(classes: NDArray[np.floating[Any]]) -> tuple[Float64, Float64]:
+    """Share of mass in each of 24 scales, and correlation with each of 24 profiles: (n, 12) -> twice (n, 24), major first."""
+    scale, profile = _keys()
     centred = classes - classes.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(centred, axis=1, keepdims=True) * np.linalg.norm(profile, axis=0)
     return classes @ scale, np.divide(centred @ profile, norms, out=np.zeros_like(norms), where=norms > 1e-12)

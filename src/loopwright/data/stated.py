@@ -120,6 +120,14 @@ def cut_to(samples: Float32, start: int, length: int) -> Float32:
     return np.concatenate([part, np.zeros((length - len(part), *samples.shape[1:]), dtype=np.float32)])
 
 
+def is_whole(clue: Clue, n: int, rate_hz: int) -> bool:
+    """Whether `n` samples are just what a clue with tempo and beats states."""
+    if not clue.bpm or not clue.beats or clue.beats != round(clue.beats):
+        return False
+    length = loop_length(clue.bpm, clue.beats, rate_hz)
+    return abs(n - length) <= max(1.0, _SAME * length)
+
+
 def placements(clue: Clue, clues: Sequence[Clue], span: Span, beats_per_bar: int) -> list[Placed]:
     """Where the loop of one stated tempo may lie. Nothing if the file is not that loop and silence."""
     if not clue.bpm or span.n < 2:
