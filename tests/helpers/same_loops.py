@@ -19,4 +19,5 @@ def same_log_mels(ours: Model, theirs: Model, *, bars: int = 1, truncation: floa
         np.testing.assert_allclose(ws, w, atol=1e-5)
         want = theirs.log_mel(theirs.bar_styles(w, [seed], bars, truncation=truncation), [seed], bars=bars)
         got = ours.log_mel(ours.bar_styles(ws, [seed], bars, truncation=truncation), [seed], bars=bars)
-        np.testing.assert_allclose(got, want, atol=2e-5)
+        # in decades; a picture of notes is a sum over partials, whose rounding shows near its floor of -5
+        np.testing.assert_allclose(got, want, atol=5e-4 if theirs.speaker.plays == "notes" else 2e-5)

@@ -43,7 +43,7 @@ def test_names_runs_and_files_are_found(tmp_path: Path) -> None:
     assert find_model(str(tmp_path / "runs")).parts[-3] == "b", "of a folder of runs the newest"
     (tmp_path / "mine.safetensors").touch()
     assert find_model(str(tmp_path / "mine.safetensors")) == tmp_path / "mine.safetensors"
-    with pytest.raises(InputError, match=r"no model '.*/nothing'\. Bundled models: drums, synth\."):
+    with pytest.raises(InputError, match=r"no model '.*/nothing'\. Bundled models: drums, drums-mel, synth, synth-mel\."):
         find_model(str(tmp_path / "nothing"))
 
 

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from loopwright.audio.wavmeta import read_chunks
 from loopwright.cli import cli
 from loopwright.errors import InputError
+from loopwright.making import load
 from loopwright.making.loop import Loop
-from loopwright.making.pack import gather, generate_pack, read_loop
+from loopwright.making.pack import gather, generate_pack, read_loop, write_pack
 
 
 def tone(name: str, beats: int = 4, n: int = 8000) -> Loop:
@@ -117,3 +118,16 @@ def test_the_command_line(model_file: Path, tmp_path: Path) -> None:
     bad = CliRunner().invoke(cli, ["generate", str(model_file), "--seeds", "5-1"])
     assert bad.exit_code == 2
     assert "not a range of seeds" in bad.output
+
+
+def test_whose_music_is_played_is_named_in_the_pack(tmp_path: Path) -> None:
+    drums = load("drums")
+    named = drums.clip_of(0)
+    assert named is not None
+    assert any("Groove MIDI Dataset" in credit for credit in named.credits)
+    out = write_pack(drums.generate([0, 1], bpm=120), tmp_path / "Pack", facts={})
+    text = (out / "LICENSE.txt").read_text()
+    assert all(f"* {credit}\n" in text for credit in named.credits)
+    assert json.loads((out / "manifest.json").read_text())["loops"][1]["credits"] == list(named.credits)
+    free = write_pack(load("synth").generate([0], bpm=120), tmp_path / "Free", facts={})  # all CC0
+    assert "name its makers" not in (free / "LICENSE.txt").read_text()

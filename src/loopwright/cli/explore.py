@@ -282,7 +282,7 @@ def edit(
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--model", default="drums", show_default=True, help="Model to look in.")
+@click.option("--model", default="drums-mel", show_default=True, help="Model to look in: one that draws log-mels.")
 @click.option(
     "-n", "--count", type=click.IntRange(1, 256), default=8, show_default=True, help="Loops, the projected one included."
 )

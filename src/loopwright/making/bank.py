@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Bank:
 
     def draw(self, seed: int) -> Clip:
         """The clip of a seed."""
-        return self.clips[pick(seed, "clip", len(self.clips))]
+        return replace(self.clips[pick(seed, "clip", len(self.clips))], credits=self.attributions)
 
     def to_json(self) -> dict[str, Any]:
         """For a header."""

@@ -32,12 +32,14 @@ class Clip:
         bars: length.
         key: of notes, where it is known.
         style: what its music is called, where that is known.
+        credits: whom the licences of its music ask to name.
     """
 
     events: tuple[Note, ...] | tuple[Hit, ...]
     bars: int
     key: Key | None = None
     style: str = ""
+    credits: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[Note, ...]:

@@ -241,6 +241,8 @@ class Model(Styled, ABC):
             name = "_".join(["Loopwright", pack or kind.capitalize(), f"{bpm:g}", *shown, kind, word])
             finished = rest_at_seam(level_to(samples, rate_hz), rate_hz)
             info = {"model": self.name, **own, **({"key": shown[0]} if shown else {})}
+            if clip is not None and clip.credits:
+                info["credits"] = list(clip.credits)
             beats = BEATS_PER_BAR * self.speaker.bars_of(one)
             loops.append(Loop(finished, rate_hz, beats, name, info, clip))
         return loops

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,15 @@ IN_TUNE = 0.5  # concentration of partials on a semitone grid from which a tunin
 DEFAULT_LICENCE = """These loops were made by loopwright. Their maker claims no rights in them: use them in any work, for any
 purpose, as under CC0 1.0 (https://creativecommons.org/publicdomain/zero/1.0/). The model that made them has a card.
 """
+
+
+def licence_text(entries: Iterable[Mapping[str, Any]]) -> str:
+    """What a pack's LICENSE.txt says: CC0, and whom to name for the music that its loops play (`credits` of their entries)."""
+    credits = sorted({str(credit) for entry in entries for credit in entry.get("credits", ())})
+    if not credits:
+        return DEFAULT_LICENCE
+    named = "".join(f"* {credit}\n" for credit in credits)
+    return f"{DEFAULT_LICENCE}\nWhat they play is taken from music whose licences ask you to name its makers:\n{named}"
 
 
 def next_free(path: Path) -> Path:
@@ -82,7 +91,7 @@ def write_pack(
             if on_loop is not None:
                 on_loop(out / "Loops" / path.name, loop)
         write_json(temporary / "manifest.json", {"software": f"loopwright {version('loopwright')}", **facts, "loops": entries})
-        write_text(temporary / "LICENSE.txt", DEFAULT_LICENCE)
+        write_text(temporary / "LICENSE.txt", licence_text(entries))
         temporary.chmod(0o755)
         if out.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=out.parent))

@@ -26,6 +26,7 @@ from loopwright.making.speaker import mel_of
 from loopwright.making.torch_model import TorchModel
 
 MAX_SECONDS = 60.0
+IN_THE_BOX = "drums-mel"  # the bundled model that recordings are looked up in
 FLOOR = -3.5  # decades below which a difference cannot be heard
 TRUNCATION = 0.9  # of the styles that further bars and neighbours of a found loop walk to: safer than the model's own
 
@@ -64,7 +65,8 @@ def target_log_mel(model: TorchModel, path: Path) -> tuple[Tensor, float]:
     """
     if model.speaker.plays:
         raise InputError(
-            f"model '{model.name}' draws {model.speaker.plays}, and recordings are looked up in log-mels. Choose another model."
+            f"model '{model.name}' draws {model.speaker.plays}, and recordings are looked up in log-mels. "
+            f"Choose a model that draws those, as '{IN_THE_BOX}' does."
         )
     mel = mel_of(model.mel, f"model '{model.name}'")
     audio = read_audio(Path(path), max_seconds=MAX_SECONDS)

@@ -251,12 +251,16 @@ class Engine:
         path = self._uploads.get(wish.upload)
         if path is None or not path.is_file():
             raise InputError("that upload is not here any more. Drop the file again.")
-        from loopwright.making.project import project, target_log_mel
+        from loopwright.making.project import IN_THE_BOX, project, target_log_mel
         from loopwright.making.torch_model import TorchModel
 
-        model, stamp = self.model(wish.model)
+        name = wish.model
+        if self.model(name)[0].speaker.plays:
+            name = IN_THE_BOX
+            yield {"type": "note", "text": f"'{wish.model}' cannot look up recordings, so '{name}' does"}
+        model, stamp = self.model(name)
         # looking for a loop takes gradients, so torch; it is played by the engine that plays the others
-        searched = model if isinstance(model, TorchModel) else self.model(wish.model, engine="torch")[0]
+        searched = model if isinstance(model, TorchModel) else self.model(name, engine="torch")[0]
         assert isinstance(searched, TorchModel)
         bar = path.with_suffix(".bar.wav")
         try:
@@ -274,10 +278,10 @@ class Engine:
         place = found.place
         tempo = wish.bpm or min(240.0, max(40.0, bpm))
         info = {"variation_of": "a recording", "error_db": round(found.error, 2)}
-        yield self._keep(wish.model, model, stamp, place, tempo, 1, info)
+        yield self._keep(name, model, stamp, place, tempo, 1, info)
         for i in range(wish.count - 1):
             near = places.near(model, place, wish.amount, i)
-            yield self._keep(wish.model, model, stamp, near, tempo, 1, info | {"amount": wish.amount})
+            yield self._keep(name, model, stamp, near, tempo, 1, info | {"amount": wish.amount})
 
     def _at(self, kept: Kept) -> tuple[Model, str, places.Place]:
         """Model and place of a loop in the library."""

@@ -24,7 +24,7 @@ from loopwright.audio.io import read_audio
 from loopwright.errors import InputError
 from loopwright.files import atomic_path, write_json
 from loopwright.making.loop import Loop
-from loopwright.making.pack import DEFAULT_LICENCE
+from loopwright.making.pack import licence_text
 from loopwright.making.picture import picture_of
 
 ID = re.compile(r"[0-9a-f]{20}")
@@ -192,7 +192,7 @@ class Library:
                 entries.append({"file": f"Loops/{file}.wav", **facts, "seam_click_ratio": kept.seam_click_ratio, **kept.info})
             manifest = {"software": f"loopwright {version('loopwright')}", "loops": entries}
             archive.writestr(f"{name}/manifest.json", json.dumps(manifest, indent=2) + "\n")
-            archive.writestr(f"{name}/LICENSE.txt", DEFAULT_LICENCE)
+            archive.writestr(f"{name}/LICENSE.txt", licence_text(entries))
         return out.getvalue()
 
 
