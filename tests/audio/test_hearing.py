@@ -7,7 +7,7 @@ import pytest
 from sounds import drum_loop
 
 from loopwright.audio.hearing import Heard, listen
-from loopwright.audio.keys import fit_keys
+from loopwright.audio.key_fit import fit_keys
 from loopwright.metrics.pitch import tuning
 
 SCALE = {"A minor": (57, 59, 60, 62, 64, 65, 67), "Eb major": (51, 53, 55, 56, 58, 60, 62)}
