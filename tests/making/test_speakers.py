@@ -21,6 +21,7 @@ from loopwright.making.drumkit import KitSpeaker, held_back
 from loopwright.making.engines import load
 from loopwright.making.export import export_onnx
 from loopwright.making.onnx_model import OnnxModel
+from loopwright.making.speaker import Wanted
 from loopwright.making.torch_model import TorchModel
 from loopwright.metrics import tuning
 from loopwright.models.pattern_kit import PatternKit
@@ -118,7 +119,7 @@ def test_a_given_melody_is_in_tune_at_any_tempo(keys: Model, bpm: float, rate: i
         clips = keys.clips_for([seed], 1, clip=MELODY)
         (drawn,) = keys.drawn(keys.styles_of([seed]), [seed], clips=clips)
         quiet = {**drawn, "residual": np.zeros_like(drawn["residual"])}
-        wave = keys.speaker.sound(quiet, MELODY, seed, bpm=bpm, rate_hz=rate, transpose=0, vocoder=None)
+        wave = keys.speaker.sound(quiet, MELODY, seed, Wanted(bpm, rate))
         heard = tuning(wave[None].astype(np.float64), rate)
         assert abs(float(heard.offset[0])) < 3
         assert float(heard.r[0]) > 0.7
@@ -193,10 +194,10 @@ def test_stems_and_residual_are_the_whole(beats: Model) -> None:
     assert beats.vocoder is not None
     clips = beats.clips_for([1], 1)
     (drawn,) = beats.drawn(beats.styles_of([1]), [1], clips=clips)
-    whole = speaker.sound(drawn, clips[0], 1, bpm=120, rate_hz=44_100, transpose=0, vocoder=beats.vocoder)
+    whole = speaker.sound(drawn, clips[0], 1, Wanted(120, 44_100, 0, beats.vocoder))
     stems = speaker.stems(drawn, clips[0], 1, n_samples=len(whole), rate_hz=44_100, vocoder=beats.vocoder)
     silent = {**drawn, "residual": np.zeros_like(drawn["residual"])}
-    dry = speaker.sound(silent, clips[0], 1, bpm=120, rate_hz=44_100, transpose=0, vocoder=beats.vocoder)
+    dry = speaker.sound(silent, clips[0], 1, Wanted(120, 44_100, 0, beats.vocoder))
     np.testing.assert_array_equal(dry, sum(stems.values()))
     assert np.abs(whole - dry).max() > 1e-4
 

@@ -22,7 +22,7 @@ WIDTHS = {"contour": 8, "notes": 32, "onsets": 32}
 POSITIVE_SHARE = 0.01  # of the onsets' loss: they are one cell in 400. With half of it, what was not sure was above 0.9
 ONSETS_WEIGHT = 5.0  # brings the onsets' loss to the size of the others
 BESIDE = 1  # frames beside an onset that count as it
-ONSET, FRAME = 0.4, 0.4  # what is heard above these begins, and goes on: best on held-out bars
+ONSET, FRAME = 0.7, 0.5  # what is heard above these begins, and goes on: best on held-out bars
 GAP_S = 0.06  # a note may be unheard for so long and go on
 
 

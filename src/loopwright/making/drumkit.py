@@ -7,7 +7,7 @@ last lag, "gains" (V, L, T) of hits, "residual" (M, T) powers, and of a pattern 
 Shapes: V voices, R roles, L layers, M mel bands, K lags, E tails, D steps, T frames, N samples.
 """
 
-# ruff: noqa: ARG002  # not every speaker uses all that speakers are told
+# not every speaker uses all that speakers are told
 from __future__ import annotations
 
 import functools
@@ -23,7 +23,7 @@ from loopwright.audio.resample import resample_turn
 from loopwright.config import Representation
 from loopwright.making.clip import Clip, hits_from_midi
 from loopwright.making.draws import Blend, white_noise
-from loopwright.making.speaker import Arrays, Speaker, mel_of
+from loopwright.making.speaker import Arrays, Speaker, Wanted, mel_of
 from loopwright.models.config import FRAMES_PER_S, SOFTEST, TAIL_S, GeneratorConfig
 from loopwright.vocoder.hiss import HissVocoder
 from loopwright.vocoder.render import LoopVocoder, loop_samples, retime
@@ -87,17 +87,8 @@ class KitSpeaker(Speaker):
         out[..., : kit.shape[-1]] += kit
         return out
 
-    def sound(
-        self,
-        drawn: Arrays,
-        clip: Clip | None,
-        noise: int | Blend,
-        *,
-        bpm: float,
-        rate_hz: int,
-        transpose: int,
-        vocoder: LoopVocoder | None,
-    ) -> Float32:
+    def sound(self, drawn: Arrays, clip: Clip | None, noise: int | Blend, wanted: Wanted) -> Float32:
+        bpm, rate_hz, vocoder = wanted.bpm, wanted.rate_hz, wanted.vocoder
         assert vocoder is not None
         bars = self.bars_of(drawn)
         n = loop_samples(bars, bpm, rate_hz)

@@ -29,7 +29,7 @@ from loopwright.making.clip import Clip
 from loopwright.making.draws import Blend, check_seeds, noise_map, seed_of_bar, strongest
 from loopwright.making.drumkit import KitSpeaker
 from loopwright.making.loop import Loop, word_for
-from loopwright.making.speaker import Arrays, MelSpeaker, Speaker
+from loopwright.making.speaker import Arrays, MelSpeaker, Speaker, Wanted
 from loopwright.making.styles import Styled
 from loopwright.making.tonal import TonalSpeaker
 from loopwright.models.modelfile import ModelFile
@@ -175,8 +175,8 @@ class Model(Styled, ABC):
         """Loops (B, N) of styles as they come, for who measures them: not levelled, not limited, begun where they begin."""
         clips = self.clips_for(seeds, self.bars)
         found = zip(self.drawn(ws, seeds, bars=self.bars, clips=clips), clips, seeds, strict=True)
-        settings: dict[str, Any] = {"bpm": bpm, "rate_hz": rate_hz, "transpose": 0, "vocoder": self.vocoder}
-        return np.stack([self.speaker.sound(one, clip, seed, **settings) for one, clip, seed in found])
+        wanted = Wanted(bpm, rate_hz, vocoder=self.vocoder)
+        return np.stack([self.speaker.sound(one, clip, seed, wanted) for one, clip, seed in found])
 
     def turns(self, bars: int) -> int:
         """Turns of the generator's circle that hold so many bars."""
@@ -236,7 +236,7 @@ class Model(Styled, ABC):
         clips = [None] * len(drawn) if clips is None else clips
         for one, own, white, word, given in zip(drawn, details, noise, words, clips, strict=True):
             clip, up = (given, 0) if given is not None else _moved(self.speaker.written(one), key)
-            samples = self.speaker.sound(one, given, white, bpm=bpm, rate_hz=rate_hz, transpose=up, vocoder=self.vocoder)
+            samples = self.speaker.sound(one, given, white, Wanted(bpm, rate_hz, up, self.vocoder))
             shown = [(key or clip.key).name] if clip is not None and clip.key is not None else []
             name = "_".join(["Loopwright", pack or kind.capitalize(), f"{bpm:g}", *shown, kind, word])
             finished = rest_at_seam(level_to(samples, rate_hz), rate_hz)

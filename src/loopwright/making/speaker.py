@@ -13,7 +13,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,15 @@ from loopwright.models.config import GeneratorConfig
 from loopwright.vocoder.render import LoopVocoder, bars_of, render
 
 Arrays = Mapping[str, Float32]
+
+
+class Wanted(NamedTuple):
+    """How a loop is to sound."""
+
+    bpm: float
+    rate_hz: int
+    transpose: int = 0  # semitones by which notes sound higher than they were drawn
+    vocoder: LoopVocoder | None = None  # for a speaker that needs one
 
 
 class Speaker(ABC):
@@ -65,27 +74,14 @@ class Speaker(ABC):
         return None
 
     @abstractmethod
-    def sound(
-        self,
-        drawn: Arrays,
-        clip: Clip | None,
-        noise: int | Blend,
-        *,
-        bpm: float,
-        rate_hz: int,
-        transpose: int,
-        vocoder: LoopVocoder | None,
-    ) -> Float32:
+    def sound(self, drawn: Arrays, clip: Clip | None, noise: int | Blend, wanted: Wanted) -> Float32:
         """A loop as it comes, (N,): neither levelled nor limited.
 
         Args:
             drawn: of one loop.
             clip: what was given to the generator.
             noise: seed or blend of seeds of all that is random in the sound.
-            bpm: tempo; N is round(60 * rate * beats / bpm).
-            rate_hz: output rate.
-            transpose: semitones by which notes sound higher than they were drawn.
-            vocoder: for a speaker that needs one.
+            wanted: tempo, rate and key; N is round(60 * rate * beats / bpm).
         """
 
 
@@ -98,19 +94,9 @@ class MelSpeaker(Speaker):
     def picture(self, drawn: Arrays, clip: Clip | None) -> Float32:
         return drawn["log_mel"]
 
-    def sound(
-        self,
-        drawn: Arrays,
-        clip: Clip | None,
-        noise: int | Blend,
-        *,
-        bpm: float,
-        rate_hz: int,
-        transpose: int,
-        vocoder: LoopVocoder | None,
-    ) -> Float32:
-        assert vocoder is not None
-        return through(vocoder, drawn["log_mel"], noise, bpm=bpm, rate_hz=rate_hz)
+    def sound(self, drawn: Arrays, clip: Clip | None, noise: int | Blend, wanted: Wanted) -> Float32:
+        assert wanted.vocoder is not None
+        return through(wanted.vocoder, drawn["log_mel"], noise, bpm=wanted.bpm, rate_hz=wanted.rate_hz)
 
 
 def through(vocoder: LoopVocoder, log_mel: Float32, noise: int | Blend, *, bpm: float, rate_hz: int) -> Float32:

@@ -21,9 +21,9 @@ from loopwright.audio.pitchgrid import PitchGrid
 from loopwright.config import BAR_SECONDS, Representation
 from loopwright.making.clip import Clip, key_of, notes_from_midi
 from loopwright.making.draws import Blend, strongest
-from loopwright.making.speaker import Arrays, Speaker
+from loopwright.making.speaker import Arrays, Speaker, Wanted
 from loopwright.models.config import SOFT_FLOOR, GeneratorConfig
-from loopwright.vocoder.render import LoopVocoder, loop_samples
+from loopwright.vocoder.render import loop_samples
 
 
 class TonalSpeaker(Speaker):
@@ -66,17 +66,8 @@ class TonalSpeaker(Speaker):
         floor = np.log10(self.representation.log_floor)
         return np.asarray(np.maximum(0.5 * np.log10(rows**2 + SOFT_FLOOR), floor), dtype=np.float32)
 
-    def sound(
-        self,
-        drawn: Arrays,
-        clip: Clip | None,
-        noise: int | Blend,
-        *,
-        bpm: float,
-        rate_hz: int,
-        transpose: int,
-        vocoder: LoopVocoder | None,
-    ) -> Float32:
-        n = loop_samples(self.bars_of(drawn), bpm, rate_hz)
+    def sound(self, drawn: Arrays, clip: Clip | None, noise: int | Blend, wanted: Wanted) -> Float32:
+        rate_hz = wanted.rate_hz
+        n = loop_samples(self.bars_of(drawn), wanted.bpm, rate_hz)
         parts = drawn["score"], drawn["gains"], drawn["residual"]
-        return self.additive(*parts, length_s=n / rate_hz, rate_hz=rate_hz, transpose=transpose, seed=strongest(noise))
+        return self.additive(*parts, length_s=n / rate_hz, rate_hz=rate_hz, transpose=wanted.transpose, seed=strongest(noise))
