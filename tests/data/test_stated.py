@@ -74,6 +74,19 @@ def test_sound_at_both_ends_is_said_and_the_tempo_obeyed() -> None:
         assert "40 ms longer than 8 beats at 120 BPM, and sound reaches both ends" in reading.warnings[0]
 
 
+@pytest.mark.parametrize("over", [0.011, 0.0119, 0.0121, 0.0124, 0.05, 0.9])
+def test_tempo_and_bars_of_a_table_are_obeyed_however_long_the_file_sounds(tmp_path: Path, over: float) -> None:
+    noise = 0.3 * np.random.default_rng(0).standard_normal(round((1 + over) * 4 * RATE)).astype(np.float32)
+    write(tmp_path / "in/a.wav", noise)
+    (tmp_path / "in/loops.csv").write_text("file,bpm,bars\na.wav,120,2\n")
+    (line,) = dry_run(tmp_path / "in", SETTINGS, workers=1)
+    assert (line["bpm"], line["beats"], line["rows"]) == (pytest.approx(120, rel=1e-6), 8, 2)
+    assert any("sound reaches both ends" in note for note in line["notes"])
+    (tmp_path / "in/loops.csv").write_text("file,bpm\na.wav,120\n")
+    (line,) = dry_run(tmp_path / "in", SETTINGS, workers=1)
+    assert line["bpm"] == pytest.approx(120, rel=1e-4)
+
+
 def test_a_rounded_tempo_of_a_loop_that_sounds_to_its_end_is_the_lengths() -> None:
     """93bpm is what people write for 92.7, and nothing is silent: the loop is all of the file."""
     x = drum_loop(92.7, 4, RATE, step=1) + 0.05 * np.random.default_rng(0).standard_normal(round(960 * RATE / 92.7))

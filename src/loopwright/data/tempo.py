@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from loopwright.data.clues import Clue
 from loopwright.data.rhythm import Tempogram
-from loopwright.data.stated import NEARLY, Placed, Span, describe, placements, warning_of
+from loopwright.data.stated import Placed, Span, describe, placements, warning_of
 
 LOW_BPM, HIGH_BPM = 60.0, 200.0
 # How common tempi are among loops: log-normal round 124, 0.4 octaves wide
@@ -44,7 +44,7 @@ _LOOSE_GRID, _LOOSE_EDGE = 0.1, 0.02
 _DOUBT_NATS = 3.0  # the audio speaks this much more for another tempo than for the one that was stated: a warning
 _DOUBT_SILENCE_NATS = 0.7  # the same where silence was cut off to make the stated tempo fit
 _AGREE = 0.03
-SAME_TEMPO = NEARLY  # tempi this close (relative) are the same statement
+SAME_TEMPO = 0.012  # tempi this close (relative) are the same statement
 
 
 @dataclass(frozen=True)
