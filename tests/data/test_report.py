@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -84,6 +85,10 @@ def test_key_kind_and_confidence_are_in_the_manifest(tmp_path: Path) -> None:
     assert (tonal["kind"], tonal["key"], tonal["key_heard"]) == ("tonal", "C major", "A minor")
     assert 0 < tonal["key_confidence"] < 1
     assert (drums["kind"], drums["key"]) == ("drums", "")
+    stats = json.loads((tmp_path / "out/stats.json").read_text(encoding="utf-8"))
+    assert stats["kinds"] == {"tonal": 1, "drums": 1}
+    report, _ = look(tmp_path / "in")
+    assert any("house-drums" in line and "house-tonal" in line for line in findings(report))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from sounds import drum_loop
 
 from loopwright.config import REPRESENTATIONS
 from loopwright.data.clues import Clue, clues_from_name
+from loopwright.data.prepared import PreparedData
 from loopwright.data.rhythm import Tempogram, onset_envelope
 from loopwright.data.settings import PrepareSettings
 from loopwright.data.stated import Span, cut_to
 from loopwright.data.tempo import Reading, read_tempo
 from loopwright.tasks.loopify import loopify
-from loopwright.tasks.prepare import dry_run
+from loopwright.tasks.prepare import dry_run, prepare
 
 RATE = 22_050
 SETTINGS = PrepareSettings(mel=REPRESENTATIONS["loop16"])
@@ -70,6 +72,19 @@ def test_sound_at_both_ends_is_said_and_the_tempo_obeyed() -> None:
         reading = read(noise, clue)
         assert (reading.start, reading.length) == (0, 4 * RATE)
         assert "40 ms longer than 8 beats at 120 BPM, and sound reaches both ends" in reading.warnings[0]
+
+
+@pytest.mark.parametrize("over", [0.011, 0.0119, 0.0121, 0.0124, 0.05, 0.9])
+def test_tempo_and_bars_of_a_table_are_obeyed_however_long_the_file_sounds(tmp_path: Path, over: float) -> None:
+    noise = 0.3 * np.random.default_rng(0).standard_normal(round((1 + over) * 4 * RATE)).astype(np.float32)
+    write(tmp_path / "in/a.wav", noise)
+    (tmp_path / "in/loops.csv").write_text("file,bpm,bars\na.wav,120,2\n")
+    (line,) = dry_run(tmp_path / "in", SETTINGS, workers=1)
+    assert (line["bpm"], line["beats"], line["rows"]) == (pytest.approx(120, rel=1e-6), 8, 2)
+    assert any("sound reaches both ends" in note for note in line["notes"])
+    (tmp_path / "in/loops.csv").write_text("file,bpm\na.wav,120\n")
+    (line,) = dry_run(tmp_path / "in", SETTINGS, workers=1)
+    assert line["bpm"] == pytest.approx(120, rel=1e-4)
 
 
 def test_a_rounded_tempo_of_a_loop_that_sounds_to_its_end_is_the_lengths() -> None:
@@ -150,3 +165,30 @@ def test_six_beats_are_a_waltz_and_said_so(tmp_path: Path) -> None:
     assert line["reason"] == "6 beats are no whole bars of 4: a waltz? try --beats-per-bar 3"
     (line,) = dry_run(tmp_path / "in", SETTINGS.model_copy(update={"beats_per_bar": 3}), workers=1)
     assert (line["reason"], line["rows"], line["beats"]) == ("", 2, 6)
+
+
+@pytest.mark.parametrize("head", [0, 553])
+@pytest.mark.parametrize("tail", [0, 450])
+def test_events_of_a_stated_loop_stay_where_they_sound(tmp_path: Path, head: int, tail: int) -> None:
+    """The first hit is 40 ms late: where tempo and bars are stated that is music, and nothing is rolled."""
+    x = np.zeros(4 * RATE, dtype=np.float32)
+    starts = (0.02, 0.5, 1.0, 1.25)  # bars
+    for start in starts:
+        at = round(start * 2 * RATE)
+        x[at : at + 2000] += np.exp(-np.arange(2000) / 300) * np.sin(np.arange(2000) * 0.3)
+    write(tmp_path / "in/a.wav", padded(x, head, tail))
+    (tmp_path / "in/loops.csv").write_text("file,bpm,bars\na.wav,120,2\n")
+    events = [["kick", start, 1.0] for start in starts]
+    lines = [json.dumps({"file": "a.wav", "events": events}), '{"file": "b", "events": [["kick", 1' + "0" * 400 + ", 1]]}", "["]
+    (tmp_path / "in/events.jsonl").write_text("\n".join(lines))
+    prepare(tmp_path / "in", tmp_path / "out", SETTINGS, workers=1)
+    data = PreparedData.open(tmp_path / "out")
+    if head or tail:  # silence was cut, at the front first: where the bar began is not known
+        assert not any("events" in record for record in data.records)
+        return
+    for row, record in enumerate(data.records):
+        audio = data.audio([row])[0]
+        for _, start, _ in record["events"]:
+            window = np.abs(np.roll(audio, 200 - round(start * len(audio)))[:1200])
+            assert window.max() > 0.5 * np.abs(audio).max()
+            assert window[:120].max() < 0.2 * window.max()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,8 @@ from sounds import drum_loop
 from loopwright.audio.seam import click_ratio
 from loopwright.audio.wavmeta import read_chunks
 from loopwright.errors import InputError
-from loopwright.tasks.loopify import loopify
+from loopwright.tasks import loopify as task
+from loopwright.tasks.loopify import describe, loopify, names_of_loops
 
 RATE = 22_050
 
@@ -64,3 +68,42 @@ def test_a_stated_start_and_tempo_are_kept(tmp_path: Path) -> None:
     result = loopify(source, tmp_path / "o.wav", source_bpm=100, start_s=1.2, bars=1)
     assert (result.start_s, result.bars) == (pytest.approx(1.2, abs=1e-4), 1)
     assert result.n_samples == round(60 * RATE * 4 / 100)
+
+
+def scale(cents: float = 0.0) -> np.ndarray:
+    """Two bars at 120 of A minor's scale, its tonic and fifth most."""
+    t = np.arange(RATE // 4) / RATE
+    fade = np.minimum(1, np.minimum(t, t[::-1]) / 0.01)
+    notes = [57, 60, 64, 57, 59, 62, 65, 64, 67, 64, 60, 57, 57, 64, 60, 57]
+    hz = [440 * 2 ** ((note - 69 + cents / 100) / 12) for note in notes]
+    return np.concatenate([0.2 * fade * sum(np.sin(2 * np.pi * f * h * t) / h for h in (1, 2, 3)) for f in hz])
+
+
+def test_a_key_that_is_heard_is_in_the_metadata_and_surely_enough_in_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = write(tmp_path / "take 120bpm.wav", scale()), tmp_path / "take 120bpm_loop.wav"
+    monkeypatch.setattr(task, "SURE_KEY", 0.99)
+    result = task.loopify(source, out, name_key=[])
+    comment = read_chunks(result.path).comment
+    assert (result.path, comment["key"], comment["key_heard"]) == (out, "", "A minor")
+    assert 0.2 < comment["key_confidence"] < 0.99
+    monkeypatch.setattr(task, "SURE_KEY", 0.2)
+    result = task.loopify(source, out, name_key=["other_Amin_loop.wav"])
+    assert (result.path.name, read_chunks(result.path).comment["key"]) == ("take 120bpm_Amin_loop.wav", "A minor")
+    assert task.loopify(source, out, name_key=["take 120bpm_Amin_loop.wav"]).path == out
+    assert task.loopify(source, out).path == out
+    stated = write(tmp_path / "take 120bpm Cmaj.wav", scale())
+    result = task.loopify(stated, tmp_path / "take 120bpm Cmaj_loop.wav", name_key=[])
+    assert (result.path.name, read_chunks(result.path).comment["key"]) == ("take 120bpm Cmaj_loop.wav", "C major")
+
+
+def test_a_name_of_any_bytes_is_written_and_described(tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux allows any bytes in names")
+    plain = write(tmp_path / "x.wav", drum_loop(120, 1, RATE, step=1))
+    source = plain.rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9t\xe9 120bpm.wav"))
+    result = loopify(source, tmp_path / names_of_loops([source], None)[0])
+    assert result.path.is_file()
+    assert json.loads(describe(result))["file"].endswith("\\xe9t\\xe9 120bpm_loop.wav")
+    describe(result).encode("utf-8")

@@ -37,7 +37,8 @@ def loopify(
     from loopwright.tasks import loopify as task
 
     failed = 0
-    for file, name in zip(files, task.names_of_loops(files, bpm), strict=True):
+    names = task.names_of_loops(files, bpm)
+    for file, name in zip(files, names, strict=True):
         try:
             result = task.loopify(
                 file,
@@ -48,6 +49,7 @@ def loopify(
                 source_bpm=source_bpm,
                 start_s=start_s,
                 rate_hz=rate_hz,
+                name_key=names,
             )
         except InputError as error:
             if len(files) == 1:

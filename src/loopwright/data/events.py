@@ -11,6 +11,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from loopwright.audio.chunks import open_regular
+from loopwright.errors import InputError
+
 Event = list[Any]
 EVENTS_FILE = "events.jsonl"
 LONGEST_LINE = 1 << 20  # bytes
@@ -20,15 +23,15 @@ def read_events(path: Path) -> dict[str, list[Event]]:
     """Events by file name as it stands in the file; {} if there is none. Lines that cannot be read are passed over."""
     found: dict[str, list[Event]] = {}
     try:
-        with path.open("rb") as lines:
+        with open_regular(path) as (lines, _):
             while line := lines.readline(LONGEST_LINE + 1):
                 try:
                     row = json.loads(line)
                     events = [event for event in row["events"] if _sound(event)]
                     found[str(row["file"])] = events
-                except (ValueError, KeyError, TypeError, RecursionError):
+                except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
                     continue
-    except OSError:
+    except (InputError, OSError):
         return {}
     return found
 

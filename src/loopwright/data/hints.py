@@ -20,6 +20,8 @@ def findings(report: PrepareReport, beats_per_bar: int = 4) -> list[str]:
         low, high = tempi[len(tempi) // 4], tempi[(3 * len(tempi) - 1) // 4]
         middle = f", half of them {low} to {high}" if low != high and len(tempi) > 3 else ""
         out.append(f"kinds: {', '.join(kinds)}; tempi: {tempi[0]} to {tempi[-1]} BPM{middle}")
+    if report.kinds["drums"] and report.kinds["tonal"]:
+        out.append("train the recipe house-drums on the drums, house-tonal (prepared with --repr tone48) on the tonal ones")
     if report.keys:
         out.append("keys: " + ", ".join(f"{key} {count}" for key, count in report.keys.most_common(5)))
     clear, off, furthest = report.tunings

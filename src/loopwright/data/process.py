@@ -144,7 +144,7 @@ def _process(found: FoundFile, facts: Facts, settings: PrepareSettings, outcome:
         return
     total = reading.beats / settings.beats_per_bar
     turned = any("ms late" in note for note in outcome.notes)  # then the events would lie elsewhere
-    events = facts.events if reading.whole and not turned else ()
+    events = facts.events if reading.whole and not turned and not reading.start else ()
     _analyse(rows, audio.rate_hz, mono, base, settings, outcome, events=events, total=total)
 
 

@@ -23,7 +23,7 @@ _SMEAR_S = 0.002  # sound this long and soft before an attack is a codec's smear
 _NEAR_S = 0.012  # a first attack this near to the grid is on it
 _EARLY_S = 0.003  # silence at the front that is an attack's own
 _SAME = 5e-5  # lengths this close (relative) are the same
-NEARLY = 0.012  # a length this close to what is stated is meant to be it
+NEARLY = 0.0125  # a length this close to what is stated is meant to be it: a little more than tempi that are called the same
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,8 @@ def _place(clue: Clue, beats: float, span: Span, *, sure: bool) -> Placed | None
                 first, high = span.soft[0], min(span.soft[0], over)
             if low <= high and told and (sure or beats >= 4 or over < NEARLY * length):
                 return placed("silence", _start(first, span.rate_hz, low, high, 15.0 / clue.bpm))
-        if over <= NEARLY * length and not rounded and (clue.firm or clue.explicit):
+        bars_too = clue.beats is not None and clue.origin in ("user", "table")  # then the length is stated as well
+        if bars_too or (over <= NEARLY * length and not rounded and (clue.firm or clue.explicit)):
             return placed("cut", min(span.first, over))
         return None
     soft_end = span.soft[1] < span.n - span.rate_hz // 200

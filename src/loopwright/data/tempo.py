@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from loopwright.data.clues import Clue
 from loopwright.data.rhythm import Tempogram
-from loopwright.data.stated import NEARLY, Placed, Span, describe, placements, warning_of
+from loopwright.data.stated import Placed, Span, describe, placements, warning_of
 
 LOW_BPM, HIGH_BPM = 60.0, 200.0
 # How common tempi are among loops: log-normal round 124, 0.4 octaves wide
@@ -42,8 +42,9 @@ _GRID_NATS = 20.0  # per unit of Tempogram.grid; chosen on 160 loops of human dr
 # Where a file is no whole loop, only its onsets show a tempo: half a nat less at this grid, 4 nats less without any
 _LOOSE_GRID, _LOOSE_EDGE = 0.1, 0.02
 _DOUBT_NATS = 3.0  # the audio speaks this much more for another tempo than for the one that was stated: a warning
+_DOUBT_SILENCE_NATS = 0.7  # the same where silence was cut off to make the stated tempo fit
 _AGREE = 0.03
-SAME_TEMPO = NEARLY  # tempi this close (relative) are the same statement
+SAME_TEMPO = 0.012  # tempi this close (relative) are the same statement
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,10 @@ def _warnings(best: _Candidate, candidates: Sequence[_Candidate], clues: Sequenc
             out.append(f"the {clue.origin} says {clue.bpm:g} BPM, read as {best.bpm:.2f}: an octave turned")
         else:
             out.append(f"the {clue.origin} says {clue.bpm:g} BPM, the audio {best.bpm:.2f}")
+    if best.placed and best.placed.how == "silence":
+        for c in candidates:
+            if c.whole and not c.placed and c.beats == best.beats and c.heard - best.heard > _DOUBT_SILENCE_NATS:
+                out.append(f"the onsets speak for {c.bpm:.2f} BPM, the whole file with the silence that was cut off")
     other = max(candidates, key=lambda c: c.heard)
     octaves = abs(math.log2(other.bpm / best.bpm))
     if other.heard - best.heard > _DOUBT_NATS and min(octaves, abs(octaves - 1)) > SAME_TEMPO:  # the name decides octaves

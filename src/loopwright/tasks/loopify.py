@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 
 from loopwright.arrays import Float32
 from loopwright.audio import level
+from loopwright.audio.hearing import Heard, listen
 from loopwright.audio.io import read_audio, write_wav
 from loopwright.audio.resample import resample_circle
 from loopwright.audio.seam import click_ratio
@@ -22,6 +24,7 @@ from loopwright.data.clues import Clue, clues_from_name, key_from_name, restate_
 from loopwright.data.cut import cut_circle, cut_loop, join_ends
 from loopwright.data.facts import read_json_sidecar
 from loopwright.data.mixdown import mixdown
+from loopwright.data.process import SURE_KEY
 from loopwright.data.rhythm import FRAME_HZ, Tempogram, band_levels, rises
 from loopwright.data.scan import printable
 from loopwright.data.stated import Span, cut_to
@@ -72,6 +75,7 @@ def loopify(
     source_bpm: float | None = None,
     start_s: float | None = None,
     rate_hz: int | None = None,
+    name_key: Collection[str] | None = None,
 ) -> Loopified:
     """Write `source` as a seamless loop to the WAV file `out`.
 
@@ -84,6 +88,7 @@ def loopify(
         source_bpm: the recording's tempo, if it is known better than it can be found.
         start_s: where the loop shall start; by default the place that closes best.
         rate_hz: rate to write; by default the recording's.
+        name_key: put a key that is heard surely and not stated into the name of `out`, if that gives none of these names.
 
     Raises InputError if the file cannot be read, has no tempo that can be found, or is too short for the bars wanted.
     """
@@ -127,6 +132,10 @@ def loopify(
         loop = loop / np.float32(peak)
     exact = exact_bpm(n_out, beats, rate_out)
     seam = max(click_ratio(loop[:, c]) for c in range(loop.shape[1]))
+    key, heard = _key(source, mono, audio.rate_hz)
+    if name_key is not None and heard and not key and heard.key_confidence >= SURE_KEY:
+        named = _with_key(out, heard.key)
+        out = out if named.name in name_key else named
     info = {
         "title": printable(out.stem),
         "software": "loopwright",
@@ -135,7 +144,8 @@ def loopify(
         "bars": n_bars,
         "start_s": round(start / audio.rate_hz, 4),
         "seam": round(seam, 4),
-        "key": key_from_name(source.name),
+        "key": key or (heard.key if heard and heard.key_confidence >= SURE_KEY else ""),
+        **({"key_heard": heard.key, "key_confidence": round(heard.key_confidence, 3)} if heard else {}),
     }
     chunks = loop_chunks(n_out, rate_out, exact, beats, info, beats_per_bar=beats_per_bar)
     write_wav(out, loop, rate_out, chunks=chunks)
@@ -174,6 +184,20 @@ def _tempo(
     if reading is None:
         raise InputError(f"{source} ({length_s:.2f} s) is too short to hold a bar. Use a longer recording.")
     return reading
+
+
+def _key(source: Path, mono: Float32, rate_hz: int) -> tuple[str, Heard | None]:
+    """The key that name or tags state, "" if none, and what is heard, if that is notes."""
+    heard = listen(mono, rate_hz)
+    stated = read_tags(source).key or key_from_name(source.name)
+    return stated, heard if heard.kind in ("tonal", "both") and heard.key else None
+
+
+def _with_key(out: Path, key: str) -> Path:
+    """A name with the key before its "_loop": "take_Amin_loop.wav"."""
+    word = key.replace(" major", "maj").replace(" minor", "min")
+    stem = re.sub(r"(_loop(?:_\d+)?)?$", lambda found: f"_{word}{found[1] or ''}", out.stem, count=1)
+    return out.with_name(stem + out.suffix)
 
 
 def _bars(reading: Reading, wanted: int | None, beats_per_bar: int, length_s: float) -> int:

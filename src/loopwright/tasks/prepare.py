@@ -158,7 +158,8 @@ def prepare(
             validation_share=settings.validation_share,
             seed=settings.seed,
         )
-        writer.finish({**plan, "files": report.files, "kept": report.kept, "said": report.said}, split_of=splitter)
+        found = {"files": report.files, "kept": report.kept, "kinds": dict(report.kinds), "said": report.said}
+        writer.finish({**plan, **found}, split_of=splitter)
     return report
 
 
