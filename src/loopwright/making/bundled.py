@@ -13,8 +13,8 @@ BUNDLED = Path(str(importlib.resources.files("loopwright") / "bundled"))
 
 
 def bundled_models() -> dict[str, Path]:
-    """Generators that come with the package: name -> file."""
-    return {p.stem.removeprefix("model_"): p for p in sorted(BUNDLED.glob("model_*.safetensors"))}
+    """Generators that come with the package: name -> file, by name."""
+    return dict(sorted((p.stem.removeprefix("model_"), p) for p in BUNDLED.glob("model_*.safetensors")))
 
 
 def describe(path: Path) -> str:
