@@ -13,7 +13,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -40,6 +40,20 @@ LOW_BPM, HIGH_BPM = 40.0, 240.0
 RATES = (16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000)
 BARS = (1, 2, 4)
 BAR_VARIATION = 0.35  # how far the style of a second bar walks from the first one's
+
+
+class Asked(TypedDict, total=False):
+    """What can be asked of loops, see `Model.stream`."""
+
+    bpm: float
+    bars: int
+    truncation: float
+    style: str | None
+    rate_hz: int
+    batch: int
+    pack: str
+    key: str | Key | None
+    clip: Clip | None
 
 
 class Model(Styled, ABC):
@@ -247,23 +261,9 @@ class Model(Styled, ABC):
             loops.append(Loop(finished, rate_hz, beats, name, info, clip))
         return loops
 
-    def generate(
-        self,
-        seeds: Iterable[int] = range(8),
-        *,
-        bpm: float = GRID_BPM,
-        bars: int = 1,
-        truncation: float = 1.0,
-        style: str | None = None,
-        rate_hz: int = 44_100,
-        batch: int = 8,
-        pack: str = "",
-        key: str | Key | None = None,
-        clip: Clip | None = None,
-    ) -> list[Loop]:
-        """Make one loop a seed. See `stream` for the arguments."""
-        settings: dict[str, Any] = {"bpm": bpm, "bars": bars, "truncation": truncation, "style": style, "rate_hz": rate_hz}
-        return list(self.stream(seeds, **settings, batch=batch, pack=pack, key=key, clip=clip))
+    def generate(self, seeds: Iterable[int] = range(8), **asked: Unpack[Asked]) -> list[Loop]:
+        """Make one loop a seed. See `stream` for what can be asked."""
+        return list(self.stream(seeds, **asked))
 
     def stream(
         self,
