@@ -120,6 +120,16 @@ def test_an_uploaded_loop_gives_variations(client: httpx.Client) -> None:
     assert [loop["samples"] for loop in job["loops"]] == [88_200, 88_200]
 
 
+@pytest.mark.slow
+def test_a_model_of_notes_leaves_recordings_to_one_that_draws_loops_whole(client: httpx.Client) -> None:
+    t = np.arange(88_200) / 44_100
+    clicks = np.sin(2 * np.pi * 200 * t) * np.exp(-30 * (t % 0.5))
+    taken = client.post("/api/uploads", content=wav_bytes(clicks), headers={"content-type": "application/octet-stream"})
+    job = finish(client, {"kind": "variations", "upload": taken.json()["upload"], "model": "synth", "count": 1})
+    assert job["state"] == "done", job
+    assert [loop["model"] for loop in job["loops"]] == ["drums-mel"]
+
+
 def test_events_are_streamed_and_taken_up_again(client: httpx.Client) -> None:
     path = client.post("/api/jobs", json={"kind": "generate", "model": "toy", "seed": 90, "count": 3}).headers["location"]
 
